@@ -1,0 +1,92 @@
+// A command slot: everything that the core knows about one command, from the moment its SQE was copied out of the
+// guest's queue until its CQE is published. The SQE is private memory from then on: the guest cannot change it.
+
+import { DATA_BASE, DATA_BUFFER_BYTES, SEGMENT_BASE, SEGMENT_STRIDE, SLOT_BASE, SLOT_BYTES } from '../abi/memory-map.ts';
+import { Sqe } from './sqe.ts';
+
+/** In no use; on the free list. */
+export const SLOT_FREE: u8 = 0;
+/** The SQE was copied; the command has not run yet or goes on at the next poll (a window was missing). */
+export const SLOT_WALKING: u8 = 1;
+/** A request of this slot is with the caller. */
+export const SLOT_ISSUED: u8 = 2;
+/** Done; its CQE waits to be published (the completion queue's window is missing, or it is full for an AER). */
+export const SLOT_COMPLETING: u8 = 3;
+/** An Asynchronous Event Request that waits for its event: owns no CQE. */
+export const SLOT_PARKED: u8 = 4;
+/** A Delete I/O Submission Queue that waits for the commands of that queue. */
+export const SLOT_WAITING: u8 = 5;
+/** The queue of this command is gone (reset, disable), its request is still with the caller. */
+export const SLOT_ORPHAN: u8 = 6;
+
+/** 192 bytes, SLOT_BYTES of the memory map. */
+@unmanaged
+export class Slot {
+  /** Private copy of the submission queue entry: bytes 0 to 63. */
+  sqe0: u64;
+  sqe1: u64;
+  sqe2: u64;
+  sqe3: u64;
+  sqe4: u64;
+  sqe5: u64;
+  sqe6: u64;
+  sqe7: u64;
+  /** Bytes of the request: offset in the namespace and length. */
+  requestOffset: u64;
+  requestLength: u64;
+  /** The PRP walker's place: the list entry to read next (guest physical address), 0 bits below 8 set. */
+  walkAddress: u64;
+  /** Bytes that have no segment yet. */
+  walkRemaining: u32;
+  /** State of the walker (dptr/prp.ts). */
+  walkState: u8;
+  /** SLOT_*. */
+  state: u8;
+  /** Submission queue of the command. */
+  sqid: u16;
+  /** Grows with each use of the slot: a late completion finds a stranger and is dropped. */
+  generation: u16;
+  /** Link of whatever list the slot is on: another slot's number, 0xffff at the end. */
+  next: u16;
+  /** Segments, or ranges, gathered so far. */
+  segmentCount: u32;
+  /** OPERATION_* of the request, 0 while there is none. */
+  operation: u16;
+  /** REQUEST_FLAG_*. */
+  requestFlags: u16;
+  /** Which half of a two-part command runs: 0 first; Dataset Management: 1 once its ranges were read. */
+  stage: u8;
+  reserved0: u8;
+  /** Status of the completion, SCT << 8 | SC, and DNR in bit 14. */
+  status: u16;
+  /** Dword 0 of the completion. */
+  result: u32;
+  /** Completion queue that holds, or will hold, the CQE. */
+  cqid: u16;
+  reserved1: u16;
+  reserved2: u32;
+
+  @inline static at(index: u32): Slot {
+    return changetype<Slot>(<usize>SLOT_BASE + <usize>index * SLOT_BYTES);
+  }
+
+  @inline get index(): u32 {
+    return <u32>((changetype<usize>(this) - SLOT_BASE) / SLOT_BYTES);
+  }
+
+  @inline get sqe(): Sqe {
+    return changetype<Sqe>(changetype<usize>(this));
+  }
+
+  /** Linear address of the slot's segments. */
+  @inline get segments(): usize {
+    return <usize>SEGMENT_BASE + <usize>this.index * SEGMENT_STRIDE;
+  }
+
+  /** Linear address of the slot's private page. */
+  @inline get data(): usize {
+    return <usize>DATA_BASE + <usize>this.index * DATA_BUFFER_BYTES;
+  }
+}
+
+if (offsetof<Slot>() > SLOT_BYTES) ERROR('Slot is larger than SLOT_BYTES');

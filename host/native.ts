@@ -1,0 +1,210 @@
+// The typed surface of the addon, and the only importer of the .node file. The addon is thin: one system call or
+// one batch a function, no policy, no words for people. A failed system call throws a SystemError as Node's own
+// do: `code` ('ENOENT'), `errno` (positive), `syscall`.
+
+import { createRequire } from 'node:module';
+
+/** How messages are framed: a header of fixed size that holds the size as u32 at `sizeOffset`. */
+export interface Framing {
+  headerBytes: number;
+  sizeOffset: number;
+  /** Whether the size counts the header too (vfio-user does, vhost-user does not). */
+  sizeIncludesHeader: boolean;
+  /** Whole messages above this many bytes are refused with EMSGSIZE. */
+  maxBytes: number;
+  /** Descriptors above this many in one message are closed and the message is refused with EMFILE. */
+  maxFds: number;
+}
+
+/** A whole message. The receiver owns the descriptors. */
+export interface Received {
+  bytes: Buffer;
+  fds: number[];
+}
+
+/** A listening UNIX socket, close-on-exec, non-blocking. An existing stale socket file is replaced, a live one is EADDRINUSE. */
+export interface Listener {
+  readonly fd: number;
+  /** A connection's descriptor (non-blocking), or undefined when none waits. */
+  accept(): number | undefined;
+  /** Idempotent; removes the socket file. */
+  close(): void;
+}
+
+/** A connection that carries framed messages with descriptors. Owns its fd. */
+export interface MessageSocket {
+  readonly fd: number;
+  /**
+   * The next whole message; undefined when no whole message is there yet; null at end of file.
+   * The header is read alone, with the descriptors that came with it, then exactly the body: messages that were sent
+   * back to back keep their own descriptors.
+   */
+  receive(): Received | undefined | null;
+  /** Sends, or keeps what the socket does not take now (see `pendingBytes`). The fds stay the caller's. EPIPE when the peer is gone. */
+  send(bytes: Uint8Array, fds?: readonly number[]): void;
+  /** Sends kept bytes on; true when nothing is left. */
+  flush(): boolean;
+  readonly pendingBytes: number;
+  close(): void;
+}
+
+/** What fstat and fcntl say of a descriptor that a peer passed. */
+export interface FdInfo {
+  device: number;
+  inode: number;
+  /** Bytes; 0 for what has no size. */
+  size: number;
+  /** Regular files (memfd included). */
+  isFile: boolean;
+  /** O_RDONLY descriptors cannot be mapped for writing. */
+  writable: boolean;
+  /** F_SEAL_* bits, -1 where the file knows no seals. */
+  seals: number;
+  /** Preferred block size: 2 MiB and more mean huge pages. */
+  blockSize: number;
+}
+
+export interface RegionAdded {
+  /** Where segments of this region begin: the address of its first byte in this process. */
+  ioBase: bigint;
+  /** Small number of the file, the same for the same (device, inode) while it is mapped. */
+  file: number;
+}
+
+/** A namespace's storage as the addon executes it. Slices are the addon's business: offset and length are checked there. */
+export type NativeStorage =
+  | {
+      kind: 'file';
+      /** Stays the caller's; must stay open until `namespaceDetach` and `inFlight` 0. */
+      fd: number;
+      /** Bytes of the namespace in the file: [offset, offset + length). */
+      offset: number;
+      length: number;
+      /** The fd was opened with O_DIRECT: memory and length of each segment must be aligned, else the request bounces. */
+      direct: boolean;
+      /** Alignment of memory addresses and lengths for O_DIRECT (a power of two; 1 when buffered). */
+      memoryAlignment: number;
+      readOnly: boolean;
+      /** fallocate modes that work on this file. */
+      zeroRange: boolean;
+      punchHole: boolean;
+    }
+  | { kind: 'ram'; disk: RamDisk; offset: number; length: number; readOnly: boolean };
+
+/** Zero-filled anonymous memory that several namespaces or controllers may share. */
+export interface RamDisk {
+  readonly bytes: number;
+  /** Bytes of memory really in use (mincore). */
+  residentBytes(): number;
+  close(): void;
+}
+
+/** Byte offsets of the areas in a core's linear memory that the addon reads and writes. */
+export interface CoreLayout {
+  windowBase: number;
+  windowCount: number;
+}
+
+/** What the addon holds for one controller: windows in its core's memory, its guest's regions, its storage. */
+export interface NativeController {
+  /**
+   * Checks address, length and protection against the file (EINVAL not a multiple of 4 KiB, empty or wrapping; ENXIO beyond the
+   * end of the file; EEXIST overlaps; EACCES write wanted on a read-only fd; ENODEV not mappable) and maps it. Takes no
+   * ownership of the fd: the mapping holds the file. Without an fd the region is only remembered (no I/O, no window).
+   */
+  regionAdd(region: {
+    gpa: bigint;
+    length: bigint;
+    offset: bigint;
+    fd: number | undefined;
+    readable: boolean;
+    writable: boolean;
+  }): RegionAdded;
+  /**
+   * From now on no request may touch the region, and no window shows it. Returns a ticket: requests that were submitted
+   * before may still touch it until `regionDrained(ticket)`. ENOENT when no region has exactly this range.
+   */
+  regionRemove(gpa: bigint, length: bigint): number;
+  /** True once no submitted request touches the removed region; its address range is released then. */
+  regionDrained(ticket: number): boolean;
+  /** Gives up waiting: anonymous memory takes the place of the region, so that late I/O hits nobody. */
+  regionAbandon(ticket: number): void;
+  /** Maps the 2 MiB at gpa = page << 21 into a window, piece by piece; what no region backs becomes private zeros. */
+  windowFill(window: number, page: number): void;
+  /** Anonymous memory over every window (a core that starts anew). */
+  windowsClear(): void;
+  namespaceAttach(nsid: number, storage: NativeStorage): void;
+  namespaceDetach(nsid: number): void;
+  /** Requests that were submitted and not yet written to the completion ring. */
+  readonly inFlight: number;
+  /**
+   * Completion records now at COMPLETION_BASE, in the core's layout, for `completions_post`; the count starts again at 0.
+   * A record's result is 0, a BLOCK_* code that the addon found itself, or a negative errno for the caller to name.
+   */
+  completionsTake(): number;
+  /** How many of the records last taken have a result other than 0. */
+  readonly completionErrors: number;
+  /** Waits for nothing: throws EBUSY while `inFlight` is not 0. Idempotent. */
+  close(): void;
+}
+
+/** One io_uring: requests of all controllers of a reactor, and readiness of its descriptors. */
+export interface Uring {
+  /** Begins to watch for readability (level-triggered as the caller sees it); `token` (u32) comes back from `enter`. */
+  watch(fd: number, token: number): void;
+  /** No token of this watch comes back any more. */
+  unwatch(token: number): void;
+  /** Like watch, once, for writability. */
+  watchWritable(fd: number, token: number): void;
+  /**
+   * Takes `count` request records from the controller's request area, makes a private copy of each, checks every
+   * segment's range and direction against the controller's own regions, and shows those that pass to the kernel (RAM
+   * and copies are done at once). Those that fail are completed with BLOCK_MEMORY_FAULT or BLOCK_OUT_OF_RANGE.
+   */
+  submit(controller: NativeController, count: number): void;
+  /**
+   * One io_uring_enter: gives the kernel what is queued and collects what is done. `waitMicroseconds`: 0 does not
+   * wait, a positive number at most that long, -1 until something happens. Returns the number of tokens in `tokens`.
+   */
+  enter(waitMicroseconds: number): number;
+  /** Tokens of descriptors that became readable, the first `enter()` result of them. */
+  readonly tokens: Uint32Array;
+  close(): void;
+}
+
+export interface Addon {
+  listen(path: string, mode: number): Listener;
+  connect(path: string): number;
+  messageSocket(fd: number, framing: Framing): MessageSocket;
+  fdInfo(fd: number): FdInfo;
+  fdClose(fd: number): void;
+  eventfdCreate(): number;
+  /** Adds 1 to the counter; EAGAIN (a full counter) counts as success. */
+  eventfdSignal(fd: number): void;
+  /** Reads and clears the counter; 0 when nothing was there. */
+  eventfdRead(fd: number): number;
+  memfdCreate(name: string, bytes: number): number;
+  /** Exclusive (write) or shared (read) advisory lock (OFD); false when somebody else holds it. */
+  fileLock(fd: number, exclusive: boolean): boolean;
+  /** fallocate(2) with FALLOC_FL_KEEP_SIZE; mode 'zero-range' | 'punch-hole'. For probing and tests. */
+  fallocate(fd: number, mode: 'zero-range' | 'punch-hole', offset: number, length: number): void;
+  /** Alignments for O_DIRECT as statx reports them, or undefined where it does not. */
+  directAlignment(fd: number): { memory: number; offset: number } | undefined;
+  /** Address of the first byte of a view, in this process (for choosing an aligned window base). */
+  addressOf(view: Uint8Array): bigint;
+  /** Maps a file into a view's memory at an offset (tests: the mock guest's memory in the driver's linear memory). Both 4 KiB aligned. */
+  mapInto(view: Uint8Array, offset: number, fd: number, fileOffset: number, length: number): void;
+  ramDisk(bytes: number): RamDisk;
+  controller(memory: Uint8Array, layout: CoreLayout): NativeController;
+  uring(entries: number): Uring;
+  /** Monotonic clock in microseconds. */
+  now(): number;
+}
+
+/** Loads the addon; the error says how to build it. */
+function load(): Addon {
+  const path = new URL('../../native/doorbell.node', import.meta.url).pathname;
+  return createRequire(import.meta.url)(path) as Addon;
+}
+
+export const native: Addon = load();

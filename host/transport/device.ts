@@ -1,0 +1,64 @@
+// What a front end drives: one NVMe controller as the PCI function that a VMM sees. Both socket protocols reduce to
+// these calls; nothing of either protocol is behind this line.
+
+/** The two regions of the function that have contents: BAR0 (registers, doorbells) and PCI configuration space. */
+export type DeviceRegion = 'bar0' | 'config';
+
+/** Interrupt kinds of the function. */
+export type InterruptKind = 'intx' | 'msix';
+
+/** A stretch of guest memory as a VMM hands it over. */
+export interface MemoryRegion {
+  /** Guest physical address of the first byte. */
+  gpa: bigint;
+  /** Bytes. */
+  length: bigint;
+  /** Offset in the file; 0 without one. */
+  offset: bigint;
+  /** Stays the caller's, who may close it after the call; undefined for memory that is not shared. */
+  fd: number | undefined;
+  readable: boolean;
+  writable: boolean;
+}
+
+/** Why a call was refused; `errno` is what a protocol that speaks errno answers. */
+export class DeviceError extends Error {
+  constructor(
+    readonly code: string,
+    readonly errno: number,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'DeviceError';
+  }
+}
+
+export interface Device {
+  /** Bytes of a region: BAR0 a power of two of at least 16 KiB, config space 4,096. */
+  regionBytes(region: DeviceRegion): number;
+  /** Interrupts of a kind: 1 for INTx, I/O queue pairs + 1 for MSI-X. */
+  interruptCount(kind: InterruptKind): number;
+  /** Reads `length` bytes; the range lies inside the region (the caller checked). */
+  regionRead(region: DeviceRegion, offset: number, length: number): Uint8Array;
+  /** Writes; the range lies inside the region (the caller checked). `done` comes once the effect is complete (a reset may have to wait for I/O). */
+  regionWrite(region: DeviceRegion, offset: number, bytes: Uint8Array, done: () => void): void;
+  /** Throws DeviceError: EINVAL, EEXIST, ENOSPC, ENXIO, EACCES. */
+  memoryAdd(region: MemoryRegion): void;
+  /** Throws DeviceError ENOENT when no region is exactly this one. `done` comes when no I/O touches it any more, within 3 s. */
+  memoryRemove(gpa: bigint, length: bigint, done: () => void): void;
+  /**
+   * Sets, or with undefined removes, the eventfd of a vector. Takes ownership of the fd. An interrupt that became
+   * pending while the vector had none is signalled when it gets one.
+   */
+  notifierSet(kind: InterruptKind, vector: number, fd: number | undefined): void;
+  /** Removes all notifiers of a kind: that kind is off. */
+  notifiersClear(kind: InterruptKind): void;
+  /** Signals a vector as if the controller had raised it (SET_IRQS with trigger and no eventfd). */
+  interruptTrigger(kind: InterruptKind, vector: number): void;
+  /** The VMM delivered the INTx and takes the next one: signal again if the pin is still asserted. */
+  intxUnmask(): void;
+  /** Function-level reset: everything as at power-on, but memory regions and notifiers, which the VMM owns. */
+  reset(done: () => void): void;
+  /** The VMM is gone: drop memory, notifiers and state. `done` comes when the device can serve the next one. */
+  disconnect(done: () => void): void;
+}
