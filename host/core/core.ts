@@ -1,0 +1,384 @@
+// One controller's core: a WebAssembly instance with its memory, and the typed face of its exports. Views over the
+// memory are made once. A core that trapped is never called again: its calls do nothing, and register reads answer
+// with what the registers held last and CSTS.CFS = 1, so that the guest's driver sees a failed controller.
+
+import {
+  COMPLETION_BASE,
+  COMPLETION_BYTES,
+  HEADER_BASE,
+  INTERRUPT_BASE,
+  REGION_MAILBOX_BASE,
+  WINDOW_BASE_MIN,
+  WINDOW_BYTES,
+  WINDOW_COUNT_DEFAULT,
+  WINDOW_MISS_BASE,
+  WINDOW_MISS_BYTES,
+} from '../../assembly/abi/memory-map.ts';
+import * as abi from '../../assembly/abi/records.ts';
+import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../../assembly/abi/version.ts';
+import { configWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
+import { instantiate, loadModule, ModuleError, type Exports } from './load.ts';
+import { EventRecord, RequestRecord } from './records.ts';
+
+const MODULE = 'doorbell-core';
+const PAGE_BYTES = 65536;
+const REGISTER_CSTS = 0x1c;
+const CSTS_CFS = 1 << 1;
+/** Dwords of BAR0 that are kept for the answer of a failed core: 00h to 6Fh. */
+const REGISTERS_KEPT = 28;
+
+const EXPORTS = [
+  'abi_version',
+  'core_init',
+  'core_resume',
+  'controller_reset',
+  'controller_fail',
+  'register_read',
+  'register_write',
+  'doorbell_write',
+  'region_add',
+  'region_remove',
+  'window_filled',
+  'queue_poll',
+  'queue_arm',
+  'deadline_next',
+  'completions_post',
+  'requests_take',
+  'windows_take',
+  'interrupts_take',
+  'events_take',
+  'requests_outstanding',
+  'interrupt_pending',
+] as const;
+
+export interface CoreOptions {
+  /** Windows onto guest memory, WINDOW_COUNT_MIN to WINDOW_COUNT_MAX. */
+  windowCount?: number;
+  /**
+   * Address of a view's first byte in this process. With it windows lie on 2 MiB of the process's own addresses, as
+   * mapping huge pages wants; without it they lie on 2 MiB of linear memory.
+   */
+  addressOf?: (view: Uint8Array) => bigint;
+}
+
+/** A region of guest memory as the core knows it. */
+export interface CoreRegion {
+  gpa: bigint;
+  /** Bytes. */
+  length: bigint;
+  /** What the addresses of segments in this region count from. */
+  ioBase: bigint;
+  /** The caller's own: offset in its file, and a number for that file. */
+  offset: bigint;
+  file: number;
+  readable: boolean;
+  writable: boolean;
+  /** Segments may name it and windows can show it. */
+  mapped: boolean;
+}
+
+export class Core {
+  readonly memory: WebAssembly.Memory;
+  /** All of linear memory. */
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly view: DataView;
+  /** Linear address of window 0. */
+  readonly windowBase: number;
+  readonly windowCount: number;
+  /** SHA-256 of the module. */
+  readonly buildHash: Uint8Array;
+
+  readonly #exports: Exports<(typeof EXPORTS)[number]>;
+  readonly #request: RequestRecord;
+  readonly #event: EventRecord;
+  readonly #registers = new Uint32Array(REGISTERS_KEPT);
+  #failure: Error | undefined;
+
+  /** Makes the memory and the instance. Throws ModuleError, or RangeError when there is no address space left. */
+  constructor(options: CoreOptions = {}) {
+    this.windowCount = options.windowCount ?? WINDOW_COUNT_DEFAULT;
+    // One window more than is used: wherever the memory lies, the first can begin on 2 MiB.
+    const pages = Math.ceil((WINDOW_BASE_MIN + (this.windowCount + 1) * WINDOW_BYTES) / PAGE_BYTES);
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.bytes = new Uint8Array(this.memory.buffer);
+    this.words = new Uint32Array(this.memory.buffer);
+    this.view = new DataView(this.memory.buffer);
+    const address = options.addressOf ? options.addressOf(this.bytes) : 0n;
+    const misaligned = Number((address + BigInt(WINDOW_BASE_MIN)) % BigInt(WINDOW_BYTES));
+    this.windowBase = WINDOW_BASE_MIN + ((WINDOW_BYTES - misaligned) % WINDOW_BYTES);
+    this.buildHash = loadModule(MODULE).buildHash;
+    this.#exports = instantiate(MODULE, this.memory, EXPORTS);
+    this.#request = new RequestRecord(this.words);
+    this.#event = new EventRecord(this.words);
+    const version = this.#exports.abi_version();
+    if (version !== ABI_VERSION) {
+      throw new ModuleError(
+        `${MODULE}.wasm speaks ABI ${version}, this target ABI ${ABI_VERSION}: run "npm run build"`,
+      );
+    }
+  }
+
+  /** The trap that ended this core, if one did. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  // ---- Life ----
+
+  /** Writes the configuration; takes effect with `init`. */
+  configure(config: ControllerConfig, namespaces: readonly NamespaceConfig[]): void {
+    configWrite(this.bytes, this.view, config, namespaces);
+  }
+
+  /** Power-on with the configuration written before: INIT_*. Regions and windows start empty. */
+  init(): number {
+    const result = this.#call(
+      () => this.#exports.core_init(this.windowBase, this.windowCount),
+      abi.INIT_CONFIG_INVALID,
+    );
+    this.#begun(result);
+    return result;
+  }
+
+  /** Goes on from a loaded image: INIT_*. Regions and windows start empty, the caller adds them anew. */
+  resume(): number {
+    const result = this.#call(
+      () => this.#exports.core_resume(this.windowBase, this.windowCount),
+      abi.INIT_IMAGE_FOREIGN,
+    );
+    this.#begun(result);
+    return result;
+  }
+
+  /** Function-level reset: everything as at power-on but regions and windows. */
+  controllerReset(): void {
+    this.#call(() => this.#exports.controller_reset(), 0);
+  }
+
+  /** Sets CSTS.CFS. */
+  controllerFail(): void {
+    this.#call(() => this.#exports.controller_fail(), 0);
+  }
+
+  // ---- Registers and doorbells ----
+
+  /** A dword of BAR0 below 1000h; `offset` is a multiple of 4. */
+  registerRead(offset: number): number {
+    if (this.#failure) return this.#registerKept(offset);
+    const value = this.#call(() => this.#exports.register_read(offset), 0) >>> 0;
+    return this.#failure ? this.#registerKept(offset) : value;
+  }
+
+  /** Writes a dword of BAR0 below 1000h; an 8-byte access is two, the low one first. */
+  registerWrite(offset: number, value: number): void {
+    this.#call(() => this.#exports.register_write(offset, value), 0);
+    this.#keep(offset);
+  }
+
+  /** A doorbell: `offset` in BAR0, from 1000h. */
+  doorbellWrite(offset: number, value: number): void {
+    this.#call(() => this.#exports.doorbell_write(offset, value), 0);
+  }
+
+  // ---- Guest memory ----
+
+  /** REGION_*. */
+  regionAdd(region: CoreRegion): number {
+    this.#regionWrite(region);
+    return this.#call(() => this.#exports.region_add(), abi.REGION_INVALID);
+  }
+
+  /** REGION_*. From here on no new segment lies in the region; those of requests already taken still may. */
+  regionRemove(gpa: bigint, length: bigint): number {
+    this.view.setBigUint64(REGION_MAILBOX_BASE + abi.REGION_GPA, gpa, true);
+    this.view.setBigUint64(REGION_MAILBOX_BASE + abi.REGION_LENGTH, length, true);
+    return this.#call(() => this.#exports.region_remove(), abi.REGION_UNKNOWN);
+  }
+
+  /** The window now shows the 2 MiB at `page << 21`. */
+  windowFilled(window: number, page: number): void {
+    this.#call(() => this.#exports.window_filled(window, page), 0);
+  }
+
+  /** Linear address of a window. */
+  windowAddress(window: number): number {
+    return this.windowBase + window * WINDOW_BYTES;
+  }
+
+  // ---- Work ----
+
+  /** Does up to `budget` things; returns how many were done. `now` in microseconds. */
+  queuePoll(budget: number, now: number): number {
+    if (this.#failure) return 0;
+    try {
+      return this.#exports.queue_poll(budget, now >>> 0, Math.floor(now / 0x1_0000_0000)) >>> 0;
+    } catch (error) {
+      return this.#trapped(error, 0);
+    }
+  }
+
+  /** False: EventIdx is published and nothing is to be done, the caller may sleep. True: poll again. */
+  queueArm(): boolean {
+    return this.#call(() => this.#exports.queue_arm(), 0) !== 0;
+  }
+
+  /** Microseconds after the `now` of the last poll at which the core wants the next one, or DEADLINE_NONE. */
+  deadlineNext(): number {
+    return this.#call(() => this.#exports.deadline_next(), -1) >>> 0;
+  }
+
+  /** Sets the completion record `index` for the next `completionsPost`. */
+  completionSet(index: number, slot: number, result: number): void {
+    const at = (COMPLETION_BASE + index * COMPLETION_BYTES) >>> 2;
+    this.words[at + (abi.COMPLETION_SLOT >>> 2)] = slot;
+    this.words[at + (abi.COMPLETION_RESULT >>> 2)] = result;
+  }
+
+  /** The result of a completion record as it was left: BLOCK_*, or the negative errno that the addon saw. */
+  completionResult(index: number): number {
+    return (
+      (this.words[(COMPLETION_BASE + index * COMPLETION_BYTES + abi.COMPLETION_RESULT) >>> 2] as number) | 0
+    );
+  }
+
+  /** The first `count` records at COMPLETION_BASE are done. */
+  completionsPost(count: number): void {
+    if (this.#failure) return;
+    try {
+      this.#exports.completions_post(count);
+    } catch (error) {
+      this.#trapped(error, 0);
+    }
+  }
+
+  /** Number of request records; `request(0)` is the first. All records are valid until the next call. */
+  requestsTake(): number {
+    return this.#call(this.#exports.requests_take, 0);
+  }
+
+  request(index: number): RequestRecord {
+    return this.#request.at(index);
+  }
+
+  /** Number of windows to fill; the guest cannot go on without. */
+  windowsTake(): number {
+    return this.#call(this.#exports.windows_take, 0);
+  }
+
+  /** Which window the miss `index` wants filled. */
+  missWindow(index: number): number {
+    return this.words[
+      (WINDOW_MISS_BASE + index * WINDOW_MISS_BYTES + abi.WINDOW_MISS_WINDOW) >>> 2
+    ] as number;
+  }
+
+  /** With which 2 MiB of guest physical address space (address >> 21). */
+  missPage(index: number): number {
+    return this.words[(WINDOW_MISS_BASE + index * WINDOW_MISS_BYTES + abi.WINDOW_MISS_PAGE) >>> 2] as number;
+  }
+
+  /** Number of vectors to signal. */
+  interruptsTake(): number {
+    return this.#call(this.#exports.interrupts_take, 0);
+  }
+
+  interruptVector(index: number): number {
+    return this.words[(INTERRUPT_BASE >>> 2) + index] as number;
+  }
+
+  eventsTake(): number {
+    return this.#call(this.#exports.events_take, 0);
+  }
+
+  event(index: number): EventRecord {
+    return this.#event.at(index);
+  }
+
+  /** Requests taken, or waiting to be, that were not completed yet. */
+  requestsOutstanding(): number {
+    return this.#call(this.#exports.requests_outstanding, 0);
+  }
+
+  /** Whether the INTx pin is asserted. */
+  interruptPending(): boolean {
+    return this.#call(this.#exports.interrupt_pending, 0) !== 0;
+  }
+
+  // ---- State image ----
+
+  /** A copy of the whole controller. Take outstanding requests' completions first, or let the resumed core repeat them. */
+  imageSave(): Uint8Array {
+    return this.bytes.slice(0, WINDOW_BASE_MIN);
+  }
+
+  /** Puts a saved image in place, for `resume`. Throws RangeError when it is no image of this ABI. */
+  imageLoad(image: Uint8Array): void {
+    imageCheck(image);
+    // Static data below the header belongs to this build, not to the one that saved the image.
+    this.bytes.set(image.subarray(HEADER_BASE), HEADER_BASE);
+    this.bytes.set(this.buildHash, HEADER_BASE + abi.HEADER_BUILD_HASH);
+  }
+
+  // ---- Private ----
+
+  #begun(result: number): void {
+    if (this.#failure || result !== abi.INIT_OK) return;
+    this.bytes.set(this.buildHash, HEADER_BASE + abi.HEADER_BUILD_HASH);
+    for (let index = 0; index < REGISTERS_KEPT; index++) this.#keep(index * 4);
+  }
+
+  #keep(offset: number): void {
+    if (this.#failure || offset >= REGISTERS_KEPT * 4) return;
+    this.#registers[offset >>> 2] = this.#call(() => this.#exports.register_read(offset), 0);
+  }
+
+  #registerKept(offset: number): number {
+    const value = this.#registers[offset >>> 2] ?? 0;
+    return offset === REGISTER_CSTS ? (value | CSTS_CFS) >>> 0 : value;
+  }
+
+  #regionWrite(region: CoreRegion): void {
+    const base = REGION_MAILBOX_BASE;
+    this.view.setBigUint64(base + abi.REGION_GPA, region.gpa, true);
+    this.view.setBigUint64(base + abi.REGION_LENGTH, region.length, true);
+    this.view.setBigUint64(base + abi.REGION_IO_BASE, region.ioBase, true);
+    this.view.setBigUint64(base + abi.REGION_OFFSET, region.offset, true);
+    this.view.setUint32(base + abi.REGION_FILE, region.file, true);
+    const flags =
+      (region.readable ? abi.REGION_FLAG_READABLE : 0) |
+      (region.writable ? abi.REGION_FLAG_WRITABLE : 0) |
+      (region.mapped ? abi.REGION_FLAG_MAPPED : 0);
+    this.view.setUint32(base + abi.REGION_FLAGS, flags, true);
+  }
+
+  /** A call into the core, unless it trapped; `failed` is the answer of one that did. */
+  #call(call: () => number, failed: number): number {
+    if (this.#failure) return failed;
+    try {
+      return call();
+    } catch (error) {
+      return this.#trapped(error, failed);
+    }
+  }
+
+  #trapped(error: unknown, failed: number): number {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    this.#failure = error;
+    return failed;
+  }
+}
+
+/** Throws RangeError unless `image` was saved by a core of this ABI. */
+export function imageCheck(image: Uint8Array): void {
+  const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
+  const header = HEADER_BASE;
+  if (
+    image.byteLength !== WINDOW_BASE_MIN ||
+    view.getUint32(header + abi.HEADER_MAGIC, true) !== IMAGE_MAGIC_LO ||
+    view.getUint32(header + abi.HEADER_MAGIC + 4, true) !== IMAGE_MAGIC_HI ||
+    view.getUint32(header + abi.HEADER_ABI_VERSION, true) !== ABI_VERSION
+  ) {
+    throw new RangeError('this is not a state image of a core of this version');
+  }
+}
