@@ -242,6 +242,11 @@ export class Core {
     );
   }
 
+  /** Gives a completion record its result in the core's words: BLOCK_*. */
+  completionResultSet(index: number, result: number): void {
+    this.words[(COMPLETION_BASE + index * COMPLETION_BYTES + abi.COMPLETION_RESULT) >>> 2] = result;
+  }
+
   /** The first `count` records at COMPLETION_BASE are done. */
   completionsPost(count: number): void {
     if (this.#failure) return;

@@ -1,0 +1,286 @@
+// One NVMe controller as a VMM sees it: a PCI function whose registers, doorbells and queues are the core's, whose
+// config space lies in the core's image, whose memory and storage the addon holds. Implements what front ends drive
+// (Device) and what the reactor's loop drives (Driven).
+
+import { CALLER_BASE, CALLER_SIZE, QUEUE_COUNT } from '../../assembly/abi/memory-map.ts';
+import * as abi from '../../assembly/abi/records.ts';
+import { blockResultName, blockResultOfCompletion, errnoName } from '../block/errors.ts';
+import type { Core } from '../core/core.ts';
+import type { Log } from '../log/log.ts';
+import type { NativeController } from '../native.ts';
+import { ConfigSpace, CONFIG_SPACE_BYTES } from '../pci/config-space.ts';
+import type { Driven } from '../reactor/loop.ts';
+import type { Reactor } from '../reactor/reactor.ts';
+import type { Device, DeviceRegion, InterruptKind, MemoryRegion } from '../transport/device.ts';
+import { Bar0 } from './bar0.ts';
+import { Drains } from './drains.ts';
+import { eventLog } from './events.ts';
+import { GuestMemory } from './guest-memory.ts';
+import { Interrupts } from './interrupts.ts';
+
+/** Things one controller may do in a poll before its neighbours have their turn. */
+const POLL_BUDGET = 256;
+
+export interface ControllerParts {
+  /** Initialised: its configuration is written and `init` or `resume` succeeded. */
+  core: Core;
+  native: NativeController;
+  reactor: Reactor;
+  log: Log;
+}
+
+export interface ControllerStatistics {
+  /** Doorbell registers that were written, by messages: what shadow doorbells save. */
+  doorbells: number;
+  /** Requests handed to the storage. */
+  requests: number;
+  /** Requests that ended with another result than BLOCK_OK. */
+  requestErrors: number;
+  /** Interrupts raised. */
+  interrupts: number;
+  /** Windows filled. */
+  windowFills: number;
+}
+
+export class Controller implements Device, Driven {
+  readonly statistics: ControllerStatistics = {
+    doorbells: 0,
+    requests: 0,
+    requestErrors: 0,
+    interrupts: 0,
+    windowFills: 0,
+  };
+
+  readonly #core: Core;
+  readonly #native: NativeController;
+  readonly #reactor: Reactor;
+  readonly #log: Log;
+  readonly #config: ConfigSpace;
+  readonly #bar0: Bar0;
+  readonly #memory: GuestMemory;
+  readonly #interrupts: Interrupts;
+  readonly #drains = new Drains();
+  #failureLogged = false;
+
+  constructor(parts: ControllerParts) {
+    this.#core = parts.core;
+    this.#native = parts.native;
+    this.#reactor = parts.reactor;
+    this.#log = parts.log;
+    const area = parts.core.bytes.subarray(CALLER_BASE, CALLER_BASE + CALLER_SIZE);
+    this.#config = new ConfigSpace(area.subarray(0, CONFIG_SPACE_BYTES), { vectors: QUEUE_COUNT });
+    this.#interrupts = new Interrupts(
+      QUEUE_COUNT,
+      area.subarray(CONFIG_SPACE_BYTES, CONFIG_SPACE_BYTES + QUEUE_COUNT),
+    );
+    this.#bar0 = new Bar0(parts.core, () => this.statistics.doorbells++);
+    this.#memory = new GuestMemory(parts.core, parts.native);
+  }
+
+  // ---- Device: registers and config space ----
+
+  regionBytes(region: DeviceRegion): number {
+    return region === 'bar0' ? this.#bar0.bytes : CONFIG_SPACE_BYTES;
+  }
+
+  regionRead(region: DeviceRegion, offset: number, length: number): Uint8Array {
+    return region === 'bar0' ? this.#bar0.read(offset, length) : this.#config.read(offset, length);
+  }
+
+  regionWrite(region: DeviceRegion, offset: number, bytes: Uint8Array, done: () => void): void {
+    if (region === 'bar0') {
+      this.#bar0.write(offset, bytes);
+      done();
+      return;
+    }
+    const reset = this.#config.write(offset, bytes).includes('function-level-reset');
+    if (reset) this.reset(done);
+    else done();
+  }
+
+  // ---- Device: guest memory ----
+
+  memoryAdd(region: MemoryRegion): void {
+    this.#memory.add(region);
+  }
+
+  memoryRemove(gpa: bigint, length: bigint, done: () => void): void {
+    const removed = this.#memory.remove(gpa, length);
+    this.#drain(
+      () => removed.isDrained(),
+      () => {
+        removed.abandon();
+        this.#fail('I/O did not finish within 3 s of the removal of its memory');
+      },
+      done,
+    );
+  }
+
+  // ---- Device: interrupts ----
+
+  interruptCount(kind: InterruptKind): number {
+    return this.#interrupts.count(kind);
+  }
+
+  notifierSet(kind: InterruptKind, vector: number, fd: number | undefined): void {
+    this.#interrupts.set(kind, vector, fd);
+    if (kind === 'intx' && fd !== undefined) this.intxUnmask();
+  }
+
+  notifiersClear(kind: InterruptKind): void {
+    this.#interrupts.clear(kind);
+  }
+
+  interruptTrigger(kind: InterruptKind, vector: number): void {
+    if (kind === 'intx') this.#interrupts.raiseIntx();
+    else this.#interrupts.raiseMsix(vector);
+  }
+
+  intxUnmask(): void {
+    if (this.#intxAllowed() && this.#core.interruptPending()) this.#interrupts.raiseIntx();
+  }
+
+  // ---- Device: life ----
+
+  reset(done: () => void): void {
+    this.#core.controllerReset();
+    this.#config.reset();
+    this.#interrupts.reset();
+    this.#drain(
+      () => this.#native.inFlight === 0,
+      () => {
+        this.#memory.abandonAll();
+        this.#fail('I/O did not finish within 3 s of a reset');
+      },
+      done,
+    );
+  }
+
+  disconnect(done: () => void): void {
+    this.#interrupts.clear('intx');
+    this.#interrupts.clear('msix');
+    this.#core.controllerReset();
+    this.#config.reset();
+    const removed = this.#memory.removeAll();
+    this.#drain(
+      () => this.#native.inFlight === 0 && removed.every((region) => region.isDrained()),
+      () => {
+        for (const region of removed) region.abandon();
+        this.#log.warn('I/O of the client that left did not finish within 3 s');
+      },
+      done,
+    );
+  }
+
+  /** Takes down what the addon holds. Nothing may be in flight. */
+  close(): void {
+    this.#interrupts.clear('intx');
+    this.#interrupts.clear('msix');
+    this.#native.close();
+  }
+
+  // ---- Driven ----
+
+  poll(now: number): number {
+    let work = this.#drains.check(now);
+    if (!this.#config.busMaster) return work;
+    work += this.#core.queuePoll(POLL_BUDGET, now);
+    work += this.#windowsFill();
+    this.#effects();
+    return work;
+  }
+
+  complete(): number {
+    const count = this.#native.completionsTake();
+    if (count === 0) return 0;
+    if (this.#native.completionErrors > 0) this.#resultsName(count);
+    this.#core.completionsPost(count);
+    this.#effects();
+    return count;
+  }
+
+  arm(): boolean {
+    if (!this.#config.busMaster || this.#core.failure !== undefined) return true;
+    return !this.#core.queueArm();
+  }
+
+  deadline(now: number): number {
+    const next = this.#core.deadlineNext();
+    return Math.min(next === abi.DEADLINE_NONE ? Infinity : next, this.#drains.deadline(now));
+  }
+
+  // ---- Private ----
+
+  #windowsFill(): number {
+    const count = this.#core.windowsTake();
+    for (let index = 0; index < count; index++) {
+      const window = this.#core.missWindow(index);
+      const page = this.#core.missPage(index);
+      this.#native.windowFill(window, page);
+      this.#core.windowFilled(window, page);
+    }
+    this.statistics.windowFills += count;
+    return count;
+  }
+
+  /** Takes the records that a call left: requests to the storage, vectors to their eventfds, events to the log. */
+  #effects(): void {
+    const requests = this.#core.requestsTake();
+    if (requests > 0) {
+      this.statistics.requests += requests;
+      this.#reactor.submit(this.#native, requests);
+    }
+    const interrupts = this.#core.interruptsTake();
+    if (interrupts > 0) this.#interruptsRaise(interrupts);
+    const events = this.#core.eventsTake();
+    for (let index = 0; index < events; index++) eventLog(this.#log, this.#core.event(index));
+    if (this.#core.failure !== undefined && !this.#failureLogged) this.#trapLog(this.#core.failure);
+  }
+
+  #interruptsRaise(count: number): void {
+    this.statistics.interrupts += count;
+    if (this.#config.msixEnabled) {
+      for (let index = 0; index < count; index++) {
+        this.#interrupts.raiseMsix(this.#core.interruptVector(index));
+      }
+    } else {
+      this.intxUnmask();
+    }
+  }
+
+  #intxAllowed(): boolean {
+    return !this.#config.msixEnabled && !this.#config.intxDisabled;
+  }
+
+  /** Gives each failed record its BLOCK_* result in place of the errno that the addon saw, and logs it. */
+  #resultsName(count: number): void {
+    for (let index = 0; index < count; index++) {
+      const seen = this.#core.completionResult(index);
+      if (seen === abi.BLOCK_OK) continue;
+      const result = blockResultOfCompletion(seen);
+      this.#core.completionResultSet(index, result);
+      this.statistics.requestErrors++;
+      this.#log.limited('request').warn('a request failed in the storage', {
+        result: blockResultName(result),
+        ...(seen < 0 ? { errno: errnoName(-seen) } : {}),
+      });
+    }
+  }
+
+  #drain(isDrained: () => boolean, force: () => void, done: () => void): void {
+    this.#drains.add(this.#reactor.now(), isDrained, force, done);
+  }
+
+  #fail(reason: string): void {
+    this.#log.error(`controller failed: ${reason}; reset it to go on`);
+    this.#core.controllerFail();
+    this.#effects();
+  }
+
+  #trapLog(failure: Error): void {
+    this.#failureLogged = true;
+    this.#log.error('the core trapped; the controller is out of service, others go on. Please report this bug', {
+      trap: failure.stack ?? failure.message,
+    });
+  }
+}

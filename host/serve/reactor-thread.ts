@@ -1,0 +1,147 @@
+// The reactor thread: opens the storage, makes a controller and a server for each socket, and runs the loop until the
+// main thread asks it to drain. It never returns to its own event loop, so all that it says leaves through the port.
+
+import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX, SLOT_COUNT } from '../../assembly/abi/memory-map.ts';
+import { INIT_OK } from '../../assembly/abi/records.ts';
+import { BlockError } from '../block/errors.ts';
+import type { ServeOptions } from '../config/options.ts';
+import { UsageError } from '../config/usage-error.ts';
+import { Core } from '../core/core.ts';
+import { createLog, type Log } from '../log/log.ts';
+import { native } from '../native.ts';
+import { Controller } from '../nvme/controller.ts';
+import { openSubsystem, type ControllerPlan, type Subsystem } from '../nvme/subsystem.ts';
+import { ReactorLoop } from '../reactor/loop.ts';
+import type { Reactor } from '../reactor/reactor.ts';
+import { UringReactor } from '../reactor/uring.ts';
+import { VfioUserServer } from '../transport/vfio-user/server.ts';
+import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
+
+/** A controller and the socket it is reached through. */
+interface Served {
+  controller: Controller;
+  server: VfioUserServer;
+}
+
+const start = workerData as ReactorStart;
+const say = (message: FromReactor): void => {
+  start.port.postMessage(message);
+};
+
+try {
+  main(start);
+} catch (error) {
+  if (error instanceof UsageError) {
+    say({ type: 'refused', kind: 'usage', code: error.code, message: error.message });
+  } else if (error instanceof BlockError) {
+    say({ type: 'refused', kind: 'failure', code: error.code, message: error.message });
+  } else {
+    throw error;
+  }
+}
+
+function main({ options, port, controlFd }: ReactorStart): void {
+  const log = createLog(options.logLevel, (level, message, fields) => {
+    say({ type: 'log', level, message, fields });
+  });
+  const subsystem = openSubsystem(options);
+  for (const notice of subsystem.notices) log.warn(notice);
+  const reactor = new UringReactor();
+  const loop = new ReactorLoop(reactor, { spinMicroseconds: options.spinMicroseconds });
+  const served = subsystem.controllers.map((plan) => serve(plan, options, reactor, log));
+  for (const { controller } of served) loop.add(controller);
+  reactor.watch(controlFd, () => {
+    native.eventfdRead(controlFd);
+    if (nextMessage(port)?.type === 'drain') drain(served, loop);
+  });
+  say({ type: 'listening', summary: summaryOf(subsystem) });
+  loop.run();
+  close(served, subsystem, reactor);
+  say({ type: 'drained', statistics: statisticsOf(served, loop) });
+}
+
+function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, parent: Log): Served {
+  const log = parent.with({ controller: plan.identity.cntlid });
+  const core = new Core({ windowCount: options.windows, addressOf: (view) => native.addressOf(view) });
+  core.configure(
+    {
+      ...plan.identity,
+      vid: plan.identity.pciVendorId,
+      ssvid: plan.identity.pciSubsystemVendorId,
+      subnqn: plan.identity.subsystemNqn,
+      ieeeOui: plan.identity.ieeeOui.reduce((number, byte) => number * 256 + byte, 0),
+      ioQueuePairs: IO_QUEUE_PAIRS_MAX,
+      queueEntries: QUEUE_ENTRIES_MAX,
+      slots: SLOT_COUNT,
+    },
+    plan.namespaces.map(({ record }) => record),
+  );
+  const result = core.init();
+  if (result !== INIT_OK) throw new Error(`the core refused its configuration (${result})`);
+  const layout = { windowBase: core.windowBase, windowCount: core.windowCount };
+  const addonSide = native.controller(core.bytes, layout);
+  for (const { record, backend } of plan.namespaces) addonSide.namespaceAttach(record.nsid, backend.storage);
+  const controller = new Controller({ core, native: addonSide, reactor, log });
+  const server = new VfioUserServer({ path: plan.socketPath, device: controller, reactor, log });
+  return { controller, server };
+}
+
+function nextMessage(port: MessagePort): ToReactor | undefined {
+  return (receiveMessageOnPort(port) as { message: ToReactor } | undefined)?.message;
+}
+
+/** Closes every server; the loop ends when the last controller has finished its I/O. */
+function drain(served: readonly Served[], loop: ReactorLoop): void {
+  let open = served.length;
+  for (const { server } of served) {
+    server.close(() => {
+      if (--open === 0) loop.stop();
+    });
+  }
+}
+
+function close(served: readonly Served[], subsystem: Subsystem, reactor: Reactor): void {
+  for (const { controller } of served) controller.close();
+  reactor.close();
+  subsystem.close();
+}
+
+function summaryOf(subsystem: Subsystem): TargetSummary {
+  return {
+    subsystemNqn: subsystem.nqn,
+    controllers: subsystem.controllers.map(({ socketPath, identity, namespaces }) => ({
+      socketPath,
+      cntlid: identity.cntlid,
+      serial: identity.serial,
+      model: identity.model,
+      namespaces: namespaces.map(({ record, backend }) => ({
+        nsid: record.nsid,
+        label: backend.label,
+        blocks: record.blocks,
+        blockSize: 2 ** record.lbaShift,
+        readOnly: record.readOnly,
+      })),
+    })),
+  };
+}
+
+function statisticsOf(served: readonly Served[], loop: ReactorLoop): TargetStatistics {
+  const sum: TargetStatistics = {
+    doorbells: 0,
+    requests: 0,
+    requestErrors: 0,
+    interrupts: 0,
+    windowFills: 0,
+    sleeps: loop.statistics.sleeps,
+  };
+  for (const { controller } of served) {
+    const { statistics } = controller;
+    sum.doorbells += statistics.doorbells;
+    sum.requests += statistics.requests;
+    sum.requestErrors += statistics.requestErrors;
+    sum.interrupts += statistics.interrupts;
+    sum.windowFills += statistics.windowFills;
+  }
+  return sum;
+}

@@ -1,0 +1,120 @@
+// A running target, seen from the main thread: starts the reactor thread, prints its log, drains it at the end.
+
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { UsageError } from '../config/usage-error.ts';
+import type { ServeOptions } from '../config/options.ts';
+import type { Log } from '../log/log.ts';
+import { native } from '../native.ts';
+import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
+
+export interface Target {
+  readonly summary: TargetSummary;
+  /** Finishes the requests under way, closes controllers and storage. Resolves with the sums of the target's life. */
+  drain(): Promise<TargetStatistics>;
+  /** Rejects when the reactor thread died: nothing is served any more. Never resolves. */
+  readonly died: Promise<never>;
+}
+
+/** Starting failed for a reason that no option of the operator can mend. */
+export class TargetError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'TargetError';
+  }
+}
+
+/** Resolves once every socket listens. Rejects with UsageError or TargetError. */
+export async function startTarget(options: ServeOptions, log: Log): Promise<Target> {
+  const controlFd = native.eventfdCreate();
+  const { port1, port2 } = new MessageChannel();
+  const start: ReactorStart = { options, port: port2, controlFd };
+  const worker = new Worker(new URL('./reactor-thread.js', import.meta.url), {
+    workerData: start,
+    transferList: [port2],
+    name: 'reactor',
+  });
+
+  const exchange = new Exchange(log);
+  port1.on('message', (message: FromReactor) => {
+    exchange.take(message);
+  });
+  worker.on('error', (error) => {
+    exchange.fail(error instanceof Error ? error : new Error(String(error)));
+  });
+  worker.on('exit', () => {
+    exchange.fail(new TargetError('REACTOR_ENDED', 'the reactor thread ended'));
+    port1.close();
+    native.fdClose(controlFd);
+  });
+
+  const summary = await exchange.listening;
+  const tell = (message: ToReactor): void => {
+    port1.postMessage(message);
+    native.eventfdSignal(controlFd);
+  };
+  return {
+    summary,
+    died: exchange.died,
+    drain: () => {
+      tell({ type: 'drain' });
+      return exchange.drained;
+    },
+  };
+}
+
+/** The promises that messages of the reactor thread settle. */
+class Exchange {
+  readonly listening: Promise<TargetSummary>;
+  readonly drained: Promise<TargetStatistics>;
+  readonly died: Promise<never>;
+  readonly #log: Log;
+  #listens!: (summary: TargetSummary) => void;
+  #drains!: (statistics: TargetStatistics) => void;
+  readonly #rejects: ((error: Error) => void)[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+    this.listening = this.#promise((resolve) => (this.#listens = resolve));
+    this.drained = this.#promise((resolve) => (this.#drains = resolve));
+    this.died = this.#promise(() => undefined);
+  }
+
+  take(message: FromReactor): void {
+    switch (message.type) {
+      case 'log':
+        this.#log[message.level](message.message, message.fields);
+        break;
+      case 'listening':
+        this.#listens(message.summary);
+        break;
+      case 'drained':
+        this.#drains(message.statistics);
+        break;
+      case 'refused':
+        this.fail(
+          message.kind === 'usage'
+            ? new UsageError(message.code, message.message)
+            : new TargetError(message.code, message.message),
+        );
+        break;
+    }
+  }
+
+  /** Rejects what is not settled yet. */
+  fail(error: Error): void {
+    for (const reject of this.#rejects) reject(error);
+  }
+
+  #promise<T>(keep: (resolve: (value: T) => void) => void): Promise<T> {
+    const promise = new Promise<T>((resolve, reject) => {
+      keep(resolve);
+      this.#rejects.push(reject);
+    });
+    // Whoever awaits it later still sees the rejection.
+    promise.catch(() => undefined);
+    return promise;
+  }
+}
