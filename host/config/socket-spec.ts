@@ -1,4 +1,29 @@
-// `--socket PATH[,namespaces=1+2,cntlid=N]`.
+// `--socket PATH[,namespaces=1+2][,cntlid=N]`: where a controller listens, and what it shows.
+
+import path from 'node:path';
+import { NAMESPACE_COUNT } from '../../assembly/abi/memory-map.ts';
+import { parseFields, parseInteger } from './fields.ts';
+import { UsageError } from './usage-error.ts';
+
+const OPTION = '--socket';
+const KEYS = ['namespaces', 'cntlid'];
+
+/** Words of other tools, or for what belongs elsewhere. */
+const ALIASES: Readonly<Record<string, string>> = {
+  namespace: 'write namespaces=',
+  nsid: 'write namespaces=',
+  nsids: 'write namespaces=',
+  ns: 'write namespaces=',
+  serial: 'a serial number belongs to the whole subsystem: use --serial',
+  model: 'a model number belongs to the whole subsystem: use --model',
+  path: 'the path comes first: --socket PATH',
+};
+
+/** sun_path of unix(7) has 108 bytes, the last of which is the terminator. */
+const PATH_BYTES_MAX = 107;
+
+/** FFF0h to FFFFh are reserved for other purposes (NVM Express Base Specification 2.0, CNTLID). */
+export const CNTLID_MAX = 0xffef;
 
 export interface SocketSpec {
   /** Absolute; at most 107 bytes. */
@@ -7,4 +32,54 @@ export interface SocketSpec {
   readonly namespaces: readonly number[] | undefined;
   /** 1 to 65,519; undefined: the lowest free one. */
   readonly cntlid: number | undefined;
+}
+
+/** Throws UsageError. A relative path counts from `directory`. */
+export function parseSocket(text: string, directory: string = process.cwd()): SocketSpec {
+  const { head, values } = parseFields(OPTION, text, KEYS, ALIASES);
+  if (head === '')
+    throw new UsageError('SOCKET_PATH', `${OPTION} ${text || '(empty)'} has no path: write --socket PATH`);
+  const namespaces = values.get('namespaces');
+  const cntlid = values.get('cntlid');
+  return Object.freeze({
+    path: checkPath(head, directory),
+    namespaces: namespaces === undefined ? undefined : parseNsids(namespaces),
+    cntlid: cntlid === undefined ? undefined : parseInteger('cntlid', cntlid, 1, CNTLID_MAX),
+  });
+}
+
+function checkPath(head: string, directory: string): string {
+  if (head.includes('\0')) throw new UsageError('SOCKET_PATH', `${OPTION}: a path cannot hold a zero byte`);
+  if (head.endsWith('/')) {
+    throw new UsageError(
+      'SOCKET_PATH',
+      `${OPTION} ${head} names a directory: name a socket in it, such as ${head}nvme.sock`,
+    );
+  }
+  const absolute = path.resolve(directory, head);
+  const bytes = Buffer.byteLength(absolute);
+  if (bytes > PATH_BYTES_MAX) {
+    throw new UsageError(
+      'SOCKET_PATH',
+      `${OPTION} ${absolute} is ${bytes} bytes long, a UNIX socket's path has at most ${PATH_BYTES_MAX}: ` +
+        'use a shorter one, such as /run/doorbell/nvme.sock',
+    );
+  }
+  return absolute;
+}
+
+/** `1+2`: the NSIDs in ascending order. */
+function parseNsids(text: string): readonly number[] {
+  const nsids = text.split('+').map((part) => {
+    if (/^\d+$/.test(part)) return parseInteger('namespaces: NSID', part, 1, NAMESPACE_COUNT);
+    throw new UsageError(
+      'OPTION_INVALID',
+      `namespaces=${text} is not possible: write NSIDs joined by +, such as namespaces=1+2`,
+    );
+  });
+  const twice = nsids.find((nsid, index) => nsids.indexOf(nsid) !== index);
+  if (twice !== undefined) {
+    throw new UsageError('OPTION_INVALID', `namespaces=${text} names ${twice} twice: leave one of them`);
+  }
+  return Object.freeze(nsids.sort((a, b) => a - b));
 }
