@@ -4,7 +4,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ServeOptions } from '../config/options.ts';
 import type { UsageCode } from '../config/usage-error.ts';
-import type { LogFields, LogLevel } from '../log/log.ts';
 
 /** What the reactor thread is started with. */
 export interface ReactorStart {
@@ -18,7 +17,8 @@ export type ToReactor = { type: 'drain' };
 
 export type FromReactor =
   | { type: 'listening'; summary: TargetSummary }
-  | { type: 'log'; level: LogLevel; message: string; fields: LogFields }
+  /** A finished line of the log. */
+  | { type: 'log'; line: string }
   /** Starting failed; `kind` tells who can mend it. */
   | { type: 'refused'; kind: 'usage'; code: UsageCode; message: string }
   | { type: 'refused'; kind: 'failure'; code: string; message: string }

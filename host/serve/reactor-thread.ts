@@ -5,6 +5,7 @@ import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_
 import { IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX, SLOT_COUNT } from '../../assembly/abi/memory-map.ts';
 import { INIT_OK } from '../../assembly/abi/records.ts';
 import { BlockError } from '../block/errors.ts';
+import { openBackend } from '../block/open.ts';
 import type { ServeOptions } from '../config/options.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { Core } from '../core/core.ts';
@@ -15,6 +16,7 @@ import { openSubsystem, type ControllerPlan, type Subsystem } from '../nvme/subs
 import { ReactorLoop } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
 import { UringReactor } from '../reactor/uring.ts';
+import { FIRMWARE_REVISION } from '../version.ts';
 import { VfioUserServer } from '../transport/vfio-user/server.ts';
 import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
 
@@ -42,10 +44,14 @@ try {
 }
 
 function main({ options, port, controlFd }: ReactorStart): void {
-  const log = createLog(options.logLevel, (level, message, fields) => {
-    say({ type: 'log', level, message, fields });
+  const log = createLog({
+    level: options.logLevel,
+    json: options.json,
+    write: (line) => {
+      say({ type: 'log', line });
+    },
   });
-  const subsystem = openSubsystem(options);
+  const subsystem = openSubsystem(options, { open: openBackend, firmware: FIRMWARE_REVISION });
   for (const notice of subsystem.notices) log.warn(notice);
   const reactor = new UringReactor();
   const loop = new ReactorLoop(reactor, { spinMicroseconds: options.spinMicroseconds });
@@ -67,10 +73,6 @@ function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, pa
   core.configure(
     {
       ...plan.identity,
-      vid: plan.identity.pciVendorId,
-      ssvid: plan.identity.pciSubsystemVendorId,
-      subnqn: plan.identity.subsystemNqn,
-      ieeeOui: plan.identity.ieeeOui.reduce((number, byte) => number * 256 + byte, 0),
       ioQueuePairs: IO_QUEUE_PAIRS_MAX,
       queueEntries: QUEUE_ENTRIES_MAX,
       slots: SLOT_COUNT,

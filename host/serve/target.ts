@@ -3,7 +3,6 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { UsageError } from '../config/usage-error.ts';
 import type { ServeOptions } from '../config/options.ts';
-import type { Log } from '../log/log.ts';
 import { native } from '../native.ts';
 import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
 
@@ -26,8 +25,11 @@ export class TargetError extends Error {
   }
 }
 
-/** Resolves once every socket listens. Rejects with UsageError or TargetError. */
-export async function startTarget(options: ServeOptions, log: Log): Promise<Target> {
+/**
+ * Resolves once every socket listens; `writeLog` takes the lines of the target's log. Rejects with UsageError or
+ * TargetError.
+ */
+export async function startTarget(options: ServeOptions, writeLog: (line: string) => void): Promise<Target> {
   const controlFd = native.eventfdCreate();
   const { port1, port2 } = new MessageChannel();
   const start: ReactorStart = { options, port: port2, controlFd };
@@ -37,7 +39,7 @@ export async function startTarget(options: ServeOptions, log: Log): Promise<Targ
     name: 'reactor',
   });
 
-  const exchange = new Exchange(log);
+  const exchange = new Exchange(writeLog);
   port1.on('message', (message: FromReactor) => {
     exchange.take(message);
   });
@@ -70,13 +72,13 @@ class Exchange {
   readonly listening: Promise<TargetSummary>;
   readonly drained: Promise<TargetStatistics>;
   readonly died: Promise<never>;
-  readonly #log: Log;
+  readonly #writeLog: (line: string) => void;
   #listens!: (summary: TargetSummary) => void;
   #drains!: (statistics: TargetStatistics) => void;
   readonly #rejects: ((error: Error) => void)[] = [];
 
-  constructor(log: Log) {
-    this.#log = log;
+  constructor(writeLog: (line: string) => void) {
+    this.#writeLog = writeLog;
     this.listening = this.#promise((resolve) => (this.#listens = resolve));
     this.drained = this.#promise((resolve) => (this.#drains = resolve));
     this.died = this.#promise(() => undefined);
@@ -85,7 +87,7 @@ class Exchange {
   take(message: FromReactor): void {
     switch (message.type) {
       case 'log':
-        this.#log[message.level](message.message, message.fields);
+        this.#writeLog(message.line);
         break;
       case 'listening':
         this.#listens(message.summary);

@@ -1,0 +1,11 @@
+// The product's version, as package.json has it; also the firmware revision that guests see.
+
+import { createRequire } from 'node:module';
+
+const manifest = createRequire(import.meta.url)('../../../package.json') as { version: string };
+
+/** Such as `0.1.0`. */
+export const VERSION = manifest.version;
+
+/** At most 8 characters (Identify Controller, FR). */
+export const FIRMWARE_REVISION = VERSION.slice(0, 8);
