@@ -213,6 +213,48 @@ function removeOrphans() {
   }
 }
 
+/** @type {Step} */
+const addon = {
+  name: 'Addon',
+  inputs: () => [...TOOLS, ...filesBelow('native', /\.(cc|h|mjs)$/), ...filesBelow('assembly/abi', /\.ts$/)],
+  outputs: () => ['build/native/doorbell.node'],
+  run: async () => {
+    const missing = await installCompiler();
+    return missing ?? captureNode('native/build.mjs');
+  },
+  cure: 'Mend what the compiler says above, or install what is missing.',
+};
+
+/**
+ * Debian's g++ where there is no C++ compiler and we may install one. Undefined when there is nothing (more) to do.
+ * @returns {Promise<Result | undefined>}
+ */
+async function installCompiler() {
+  const compilers = process.env['CXX'] ? [process.env['CXX']] : ['g++', 'clang++', 'c++'];
+  if (compilers.some((compiler) => isProgram(compiler))) return undefined;
+  // Without root the build itself says what to install.
+  if (process.env['CXX'] || process.getuid?.() !== 0 || !isProgram('apt-get')) return undefined;
+  say('there is no C++ compiler: installing g++ (apt-get)');
+  process.env['DEBIAN_FRONTEND'] = 'noninteractive';
+  const update = await capture('apt-get', ['update', '--quiet']);
+  if (update.status !== 0) return update;
+  const install = await capture('apt-get', [
+    'install',
+    '--quiet',
+    '--yes',
+    '--no-install-recommends',
+    'g++',
+    'libc6-dev',
+  ]);
+  return install.status === 0 ? undefined : install;
+}
+
+/** @param {string} name */
+function isProgram(name) {
+  const folders = name.includes('/') ? [''] : (process.env['PATH'] ?? '').split(':');
+  return folders.some((folder) => fs.existsSync(path.join(folder, name)));
+}
+
 /** Whether node_modules holds exactly what package-lock.json says (packages for other platforms aside). */
 function packagesCurrent() {
   try {
@@ -290,6 +332,8 @@ async function buildAll() {
       );
     }
     await runStep(typescript);
+    // The addon may need liburing, which the compiled target knows how to get.
+    await runStep(addon);
   });
 }
 

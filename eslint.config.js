@@ -1,0 +1,122 @@
+// @ts-check
+/**
+ * Lint rules: typescript-eslint's strict ones with types for what Node runs, without types for what the
+ * AssemblyScript compiler reads, and the arrows between the folders (test/tidy/import-arrows.mjs) for both.
+ */
+import eslint from '@eslint/js';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+import { plugin } from './test/tidy/import-arrows.mjs';
+
+const NODE = ['host/**/*.ts', 'test/**/*.ts', 'examples/**/*.ts'];
+const WASM = ['assembly/**/*.ts', 'test/core/**/*.ts'];
+const TOOLS = ['**/*.mjs', '*.js'];
+
+const restrict = {
+  webAssembly: {
+    name: 'WebAssembly',
+    message: 'Only host/core touches the WebAssembly API: use the Core that it exports.',
+  },
+  dlopen: {
+    object: 'process',
+    property: 'dlopen',
+    message: 'Only host/native.ts loads native code: call what it exports.',
+  },
+};
+
+export default defineConfig(
+  globalIgnores(['build/', 'node_modules/']),
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  eslint.configs.recommended,
+  {
+    plugins: { doorbell: plugin },
+    rules: {
+      'doorbell/import-arrows': 'error',
+      eqeqeq: 'error',
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'no-warning-comments': ['error', { terms: ['todo', 'fixme', 'xxx'], location: 'anywhere' }],
+    },
+  },
+  {
+    files: NODE,
+    ignores: WASM,
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: { project: ['./tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      // Numbers in messages are meant.
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      // What a signature or a pattern asks for and nobody reads begins with an underscore.
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_' },
+      ],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      // node:test gives back promises that its runner awaits.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: ['test', 'it', 'describe', 'suite'].map((name) => ({
+            from: 'package',
+            name,
+            package: 'node:test',
+          })),
+        },
+      ],
+      // An empty arrow function is how "nothing to do" is written.
+      '@typescript-eslint/no-empty-function': ['error', { allow: ['arrowFunctions'] }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+    },
+  },
+  {
+    files: ['host/**/*.ts'],
+    rules: {
+      'no-restricted-globals': ['error', restrict.webAssembly],
+      'no-restricted-properties': ['error', restrict.dlopen],
+    },
+  },
+  { files: ['host/core/**/*.ts'], rules: { 'no-restricted-globals': 'off' } },
+  { files: ['host/native.ts'], rules: { 'no-restricted-properties': 'off' } },
+  {
+    files: WASM,
+    extends: [tseslint.configs.recommended],
+    languageOptions: { parserOptions: { project: false } },
+    rules: {
+      // Numbers have no coercion in Wasm: == and === are the same instruction.
+      eqeqeq: 'off',
+      // The types and built-in functions of AssemblyScript are globals that ESLint does not know.
+      'no-undef': 'off',
+      // 64-bit literals are exact in Wasm.
+      'no-loss-of-precision': 'off',
+      // There are no exceptions in Wasm, and `assert` is a built-in.
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ThrowStatement', message: 'The core throws nothing: return a status.' },
+        { selector: 'TryStatement', message: 'AssemblyScript has no exceptions: return a status.' },
+      ],
+    },
+  },
+  {
+    files: TOOLS,
+    languageOptions: {
+      globals: {
+        URL: 'readonly',
+        performance: 'readonly',
+        Buffer: 'readonly',
+        process: 'readonly',
+        console: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+      },
+    },
+  },
+);
