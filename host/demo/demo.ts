@@ -45,8 +45,12 @@ export async function runDemo({ shell, say }: DemoOptions): Promise<boolean> {
   const socketPath = path.join(directory, 'doorbell.sock');
   const diskPath = path.join(directory, 'disk.img');
 
-  const target = await startTarget(demoOptions(socketPath, diskPath), (line) => say(`  target: ${line.trimEnd()}`));
-  say(`\ntarget   serves ${path.relative(process.cwd(), diskPath)} (256 MiB) on ${path.relative(process.cwd(), socketPath)}`);
+  const target = await startTarget(demoOptions(socketPath, diskPath), (line) =>
+    say(`  target: ${line.trimEnd()}`),
+  );
+  say(
+    `\ntarget   serves ${path.relative(process.cwd(), diskPath)} (256 MiB) on ${path.relative(process.cwd(), socketPath)}`,
+  );
   try {
     return await withGuest(target);
   } finally {
@@ -67,9 +71,13 @@ export async function runDemo({ shell, say }: DemoOptions): Promise<boolean> {
     ]);
     try {
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      say(`guest    Linux ${image.kernelRelease} booted in ${seconds} s (QEMU ${qemu.version}, ${qemu.note})`);
+      say(
+        `guest    Linux ${image.kernelRelease} booted in ${seconds} s (QEMU ${qemu.version}, ${qemu.note})`,
+      );
       for (const line of (await lookAround(guest)).lines) say(`         ${line}`);
-      say(`\nI/O      ${WRITERS} writers, ${PART_MIB} MiB of random data each, written and read back past the page cache`);
+      say(
+        `\nI/O      ${WRITERS} writers, ${PART_MIB} MiB of random data each, written and read back past the page cache`,
+      );
       const verified = await verifiedIo(guest, diskPath, say);
       if (shell && verified) await leaveShell(guest, say);
       await guest.shutdown();
@@ -122,10 +130,15 @@ async function verifiedIo(guest: Guest, diskPath: string, say: (line: string) =>
     `dd ${direction} bs=64k count=${PART_MIB * 16} ${direction.startsWith('if=/dev') ? 'skip' : 'seek'}=${part * PART_MIB * 16} 2>/dev/null`;
   await guest.check(`dd if=/dev/urandom of=/tmp/pattern bs=1M count=${PART_MIB} 2>/dev/null`);
   const pattern = (await guest.check('sha256sum </tmp/pattern')).split(' ')[0] ?? '';
-  const writes = parts.map((part) => `${dd(part, 'if=/tmp/pattern of=/dev/nvme0n1 oflag=direct')} & p${part}=$!`);
-  await guest.check(`${writes.join('\n')}\n${parts.map((part) => `wait $p${part} || exit 1`).join('\n')}\nsync`, {
-    timeoutSeconds: 120,
-  });
+  const writes = parts.map(
+    (part) => `${dd(part, 'if=/tmp/pattern of=/dev/nvme0n1 oflag=direct')} & p${part}=$!`,
+  );
+  await guest.check(
+    `${writes.join('\n')}\n${parts.map((part) => `wait $p${part} || exit 1`).join('\n')}\nsync`,
+    {
+      timeoutSeconds: 120,
+    },
+  );
   const reads = parts.map((part) => `${dd(part, 'if=/dev/nvme0n1 iflag=direct')} | sha256sum`).join('\n');
   const seen = (await guest.check(reads, { timeoutSeconds: 120 })).trim().split('\n');
   let verified = true;
