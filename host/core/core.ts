@@ -16,14 +16,13 @@ import {
 } from '../../assembly/abi/memory-map.ts';
 import * as abi from '../../assembly/abi/records.ts';
 import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../../assembly/abi/version.ts';
+import { CSTS_CFS, REG_CSTS } from '../../assembly/spec/nvme.ts';
 import { configWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
 import { instantiate, loadModule, ModuleError, type Exports } from './load.ts';
 import { EventRecord, RequestRecord } from './records.ts';
 
 const MODULE = 'doorbell-core';
 const PAGE_BYTES = 65536;
-const REGISTER_CSTS = 0x1c;
-const CSTS_CFS = 1 << 1;
 /** Dwords of BAR0 that are kept for the answer of a failed core: 00h to 6Fh. */
 const REGISTERS_KEPT = 28;
 
@@ -165,9 +164,8 @@ export class Core {
 
   /** A dword of BAR0 below 1000h; `offset` is a multiple of 4. */
   registerRead(offset: number): number {
-    if (this.#failure) return this.#registerKept(offset);
     const value = this.#call(() => this.#exports.register_read(offset), 0) >>> 0;
-    return this.#failure ? this.#registerKept(offset) : value;
+    return this.failure === undefined ? value : this.#registerKept(offset);
   }
 
   /** Writes a dword of BAR0 below 1000h; an 8-byte access is two, the low one first. */
@@ -340,7 +338,7 @@ export class Core {
 
   #registerKept(offset: number): number {
     const value = this.#registers[offset >>> 2] ?? 0;
-    return offset === REGISTER_CSTS ? (value | CSTS_CFS) >>> 0 : value;
+    return offset === REG_CSTS ? (value | CSTS_CFS) >>> 0 : value;
   }
 
   #regionWrite(region: CoreRegion): void {

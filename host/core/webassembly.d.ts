@@ -24,7 +24,7 @@ declare namespace WebAssembly {
     static imports(module: Module): ModuleImportDescriptor[];
     private readonly brand;
   }
-  type Imports = Record<string, Record<string, Memory | ((...values: number[]) => number | void)>>;
+  type Imports = Record<string, Record<string, Memory | ((...values: number[]) => unknown)>>;
   class Instance {
     constructor(module: Module, imports?: Imports);
     readonly exports: unknown;
