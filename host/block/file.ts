@@ -7,8 +7,7 @@
 import * as fs from 'node:fs';
 import { constants as os } from 'node:os';
 import path from 'node:path';
-import { nearestSizes } from '../config/namespace-spec.ts';
-import { formatSize } from '../config/size.ts';
+import { formatSize, nearestSizes } from '../config/size.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { native } from '../native.ts';
 import type { Backend, FileSpec } from './backend.ts';

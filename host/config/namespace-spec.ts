@@ -9,7 +9,7 @@ import { NAMESPACE_COUNT } from '../../assembly/abi/memory-map.ts';
 import type { BackendSpec, BlockSize, DirectMode } from '../block/backend.ts';
 import { parseFields, parseInteger, parseSwitch, type Fields } from './fields.ts';
 import { parseHexId, parseUuid } from './identifiers.ts';
-import { formatSize, parseSize } from './size.ts';
+import { nearestSizes, parseSize } from './size.ts';
 import { hint } from './suggest.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -166,14 +166,6 @@ function checkWholeBlocks(size: number, blockSize: BlockSize, prefix: string): v
     'SIZE_INVALID',
     `${prefix}${size} is not a whole number of blocks of ${blockSize} bytes: write ${nearestSizes(size, blockSize, prefix)}`,
   );
-}
-
-/** `size=1G or size=1048577K`: the whole blocks below and above `size`. */
-export function nearestSizes(size: number, blockSize: BlockSize, prefix: string): string {
-  const below = Math.floor(size / blockSize) * blockSize;
-  return (below === 0 ? [below + blockSize] : [below, below + blockSize])
-    .map((bytes) => `${prefix}${formatSize(bytes)}`)
-    .join(' or ');
 }
 
 function optional<T>(

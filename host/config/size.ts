@@ -42,6 +42,14 @@ export function formatSize(bytes: number): string {
   return `${value}${UNITS[unit] ?? ''}`;
 }
 
+/** `size=1G or size=1048577K`: the whole blocks below and above `size`, each written after `prefix`. */
+export function nearestSizes(size: number, blockSize: number, prefix: string): string {
+  const below = Math.floor(size / blockSize) * blockSize;
+  return (below === 0 ? [blockSize] : [below, below + blockSize])
+    .map((bytes) => `${prefix}${formatSize(bytes)}`)
+    .join(' or ');
+}
+
 function quoted(text: string): string {
   return text === '' ? '(empty)' : `'${text}'`;
 }

@@ -1,0 +1,145 @@
+// `doorbell serve`: runs a target until a signal ends it.
+
+import type { Command } from 'commander';
+import { constants } from 'node:os';
+import { WINDOW_COUNT_DEFAULT } from '../../assembly/abi/memory-map.ts';
+import { SPIN_MICROSECONDS_DEFAULT, parseServeOptions, type ServeArguments } from '../config/options.ts';
+import { formatSize } from '../config/size.ts';
+import { createLog, LOG_LEVELS } from '../log/log.ts';
+import type { TargetStatistics, TargetSummary } from '../serve/messages.ts';
+import { collect } from './collect.ts';
+import { EXIT_OK, EXIT_SIGNAL_BASE } from './exit.ts';
+import type { CommandContext } from './program.ts';
+
+const DETAILS = `
+Namespaces (--namespace SPEC), numbered 1, 2, ... unless nsid= says otherwise:
+  file:PATH                a regular file
+    size=SIZE              create the file with this size; must be its size if it is there
+    direct=on|off|auto     past the page cache (O_DIRECT); auto, the default, does it where it works
+  ram:SIZE                 memory of the target, gone when it ends
+  and for both:
+    block-size=512|4096    bytes of a logical block (default 512)
+    readonly=on|off        refuse writes (default off); several targets may read one file
+    share=on|off           several controllers may write this namespace (default off)
+    nsid=N                 namespace identifier, 1 to 256
+    uuid=UUID              identifiers that guests know the disk by; they are derived from this
+    nguid=HEX (16 bytes)   machine and the file's real path if you do not choose them, so
+    eui64=HEX (8 bytes)    they stay the same until the file moves
+  A SIZE is in bytes, or has K, M, G, T or P behind it (powers of 1,024). A comma in a path is written twice.
+
+Sockets (--socket PATH), one controller each, all of one NVM subsystem:
+    namespaces=1+2         the controller sees these namespaces (default: all)
+    cntlid=N               controller identifier, 1 to 65519 (default: the lowest free one)
+
+SIGINT or SIGTERM drains: requests under way are finished, then the target ends. A second one ends it at once.
+
+Examples:
+  doorbell serve --socket /tmp/nvme.sock --namespace file:disk.img,size=10G
+  doorbell serve --socket /tmp/nvme.sock --namespace ram:1G,block-size=4096 --log-level debug
+  doorbell serve --socket a.sock,namespaces=1 --socket b.sock,namespaces=2 \\
+                 --namespace file:a.img --namespace file:b.img,readonly=on
+  doorbell serve --socket a.sock --socket b.sock --namespace file:disk.img,share=on     one multipath disk
+`;
+
+export function registerServe(program: Command, context: CommandContext): void {
+  program
+    .command('serve')
+    .summary('run a target: NVMe controllers on UNIX sockets')
+    .description('Runs a target: one NVMe controller on each socket, with the namespaces that are given.')
+    .option('--socket <path[,...]>', 'where a VMM connects to a controller (vfio-user); repeatable', collect)
+    .option('--namespace <spec>', 'storage that guests see: file:PATH or ram:SIZE; repeatable', collect)
+    .option('--shadow-doorbells <on|off>', 'let guests ring through memory (Doorbell Buffer Config)', 'on')
+    .option(
+      '--spin-us <n>',
+      'microseconds to poll on after the last work before sleeping, 0 to 1000000',
+      String(SPIN_MICROSECONDS_DEFAULT),
+    )
+    .option(
+      '--windows <n>',
+      'windows of 2 MiB onto guest memory, for queues, a controller; 2 to 1024',
+      String(WINDOW_COUNT_DEFAULT),
+    )
+    .option('--subsystem-nqn <nqn>', 'NVMe Qualified Name (default: derived from machine and first socket)')
+    .option('--serial <text>', 'serial number, at most 20 characters (default: derived likewise)')
+    .option('--model <text>', 'model number, at most 40 characters (default: doorbell NVMe controller)')
+    .option('--log-level <level>', `how much to log on stderr: ${LOG_LEVELS.join(', ')}`, 'info')
+    .option('--json', 'log, and report on stdout, one JSON object a line')
+    .addHelpText('after', DETAILS)
+    .action(async (options: Partial<ServeArguments>) => {
+      context.exitCode = await serve(options, context);
+    });
+}
+
+async function serve(args: Partial<ServeArguments>, context: CommandContext): Promise<number> {
+  const options = parseServeOptions({ ...args, socket: args.socket ?? [], namespace: args.namespace ?? [] });
+  const log = createLog({ level: options.logLevel, json: options.json });
+  const report = options.json ? reportJson(context) : reportText(context);
+  // Before the target starts: a signal that comes meanwhile must not leave sockets behind.
+  const stopping = stopSignal((signal) => {
+    log.info(`${signal}: draining; once more ends at once`);
+  });
+  // Not before it is needed: help and mistyped options do not wait for the addon.
+  const { startTarget } = await import('../serve/target.ts');
+  const target = await startTarget(options, (line) => process.stderr.write(line));
+  report.ready(target.summary);
+  await Promise.race([stopping, target.died]);
+  report.drained(await Promise.race([target.drain(), target.died]));
+  return EXIT_OK;
+}
+
+/** Resolves at the first SIGINT or SIGTERM; the second ends the process. */
+function stopSignal(first: (signal: NodeJS.Signals) => void): Promise<void> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const take = (signal: NodeJS.Signals): void => {
+      if (stopping) process.exit(EXIT_SIGNAL_BASE + constants.signals[signal]);
+      stopping = true;
+      first(signal);
+      resolve();
+    };
+    process.on('SIGINT', take);
+    process.on('SIGTERM', take);
+  });
+}
+
+interface Report {
+  ready(summary: TargetSummary): void;
+  drained(sums: TargetStatistics): void;
+}
+
+function reportText({ print }: CommandContext): Report {
+  return {
+    ready: (summary) => {
+      for (const controller of summary.controllers) {
+        print(`controller ${controller.cntlid} on ${controller.socketPath}`);
+        for (const { nsid, label, blocks, blockSize, readOnly } of controller.namespaces) {
+          const size = formatSize(Number(blocks) * blockSize);
+          print(
+            `  namespace ${nsid}: ${label}, ${size}, blocks of ${blockSize}${readOnly ? ', read-only' : ''}`,
+          );
+        }
+      }
+      print('ready');
+    },
+    drained: ({ requests, requestErrors }) => {
+      print(`drained after ${requests} requests, ${requestErrors} failed`);
+    },
+  };
+}
+
+/** `{"event":"ready",...}` and `{"event":"drained",...}`; every number is below 2^53. */
+function reportJson({ print }: CommandContext): Report {
+  const event = (name: string, fields: object): void => {
+    const toJson = (_key: string, value: unknown): unknown =>
+      typeof value === 'bigint' ? Number(value) : value;
+    print(JSON.stringify({ event: name, ...fields }, toJson));
+  };
+  return {
+    ready: (summary) => {
+      event('ready', { pid: process.pid, ...summary });
+    },
+    drained: (sums) => {
+      event('drained', sums);
+    },
+  };
+}
