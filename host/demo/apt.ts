@@ -27,6 +27,12 @@ const INHERITED_SETTINGS = /^Acquire::(https?|ftp|Retries|Queue-Mode|ForceIPv[46
 /** Options of a source that hold for the whole archive, with their spelling in deb822. */
 const INHERITED_OPTIONS = ['Signed-By', 'Trusted', 'Check-Valid-Until', 'Check-Date'];
 
+/** What apt expects to find. */
+const DIRECTORIES = [
+  ...['state/lists/partial', 'cache/archives/partial', 'log'],
+  ...['etc/apt.conf.d', 'etc/preferences.d', 'etc/trusted.gpg.d'],
+];
+
 /** One package that apt would download. */
 export interface AvailablePackage {
   readonly name: string;
@@ -81,7 +87,7 @@ export class PrivateApt {
     const known = await readFile(apt.#path('complete'), 'utf8').catch(() => '');
     if (known === sources + configuration && (await ageMs(apt.#path('complete'))) < LISTS_AGE_MAX_MS)
       return apt;
-    for (const name of ['state/lists/partial', 'cache/archives/partial', 'etc/trusted.gpg.d', 'log']) {
+    for (const name of DIRECTORIES) {
       await mkdir(apt.#path(name), { recursive: true });
     }
     await writeFile(apt.#path('state/status'), '');
@@ -214,6 +220,8 @@ async function formatConfiguration(directory: string): Promise<string> {
     // The unprivileged user of apt's downloads may not enter the checkout.
     'APT::Sandbox::User "root"; APT::Install-Recommends "false";',
     'Acquire::Languages "none"; Acquire::PDiffs "false";',
+    // A tenth of the space for half a second more of each question.
+    'Acquire::GzipIndexes "true"; Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";',
     ...inherited,
     '',
   ].join('\n');

@@ -3,6 +3,7 @@
  * every failure carries what QEMU and the guest's console last said.
  */
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { AgentParser, type AgentEvent } from './agent-parser.ts';
 import { withDeadline } from './deadline.ts';
 import type { GuestImage } from './guest-image.ts';
@@ -52,6 +53,15 @@ export interface GuestResult {
   readonly output: string;
   /** The same as it came. */
   readonly bytes: Buffer;
+}
+
+/** A command that runs while others do. */
+export interface BackgroundCommand {
+  /**
+   * Resolves when it has ended; other commands wait meanwhile. Rejects with GuestError if it does not end within
+   * `timeoutSeconds` (default 60); it then goes on, and can be waited for again.
+   */
+  wait(options?: { readonly timeoutSeconds?: number }): Promise<GuestResult>;
 }
 
 /** A guest that did not do as asked. The message ends with QEMU's output and the console's last lines. */
@@ -174,6 +184,25 @@ export class Guest {
     return output;
   }
 
+  /**
+   * Starts a shell script in the guest and leaves it running, so that other commands can run meanwhile. It is not
+   * killed at any limit.
+   */
+  async background(script: string): Promise<BackgroundCommand> {
+    const job = `/run/job.${randomBytes(8).toString('hex')}`;
+    await this.check(`cat >${job} <<'${path.basename(job)}'
+${script}
+${path.basename(job)}
+{ /bin/sh ${job} >${job}.output 2>&1 </dev/null; echo $? >${job}.new; mv ${job}.new ${job}.status; } >/dev/null 2>&1 &
+`);
+    return {
+      wait: async (options) => {
+        const waiting = `until [ -e ${job}.status ]; do sleep 0.1; done; cat ${job}.output; exit $(cat ${job}.status)`;
+        return this.run(waiting, options);
+      },
+    };
+  }
+
   /** Runs a QMP command; resolves to its return value. Rejects with QmpError, or GuestError after 10 seconds. */
   qmp(command: string, args?: object): Promise<unknown> {
     const late = (): Error => this.#error(`QEMU did not answer QMP ${command} within ${QMP_SECONDS} s`);
@@ -219,12 +248,13 @@ export class Guest {
     const size = output.isTTY ? `stty rows ${output.rows} cols ${output.columns} </dev/ttyS0; ` : '';
     const shell = `${size}exec setsid -c /bin/sh -l </dev/ttyS0 >/dev/ttyS0 2>&1`;
     const ended = this.run(shell, { timeoutSeconds: 7 * 24 * 3600 }).catch(() => {});
-    const left = new Promise<void>((resolve) => {
-      input.on('data', (chunk: Buffer) => {
-        if (chunk.includes(ESCAPE_BYTE)) resolve();
-        else this.#process.console.write(chunk);
-      });
-    });
+    let leave = (): void => {};
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    const type = (chunk: Buffer): void => {
+      if (chunk.includes(ESCAPE_BYTE)) leave();
+      else this.#process.console.write(chunk);
+    };
+    input.on('data', type);
     const show = (chunk: Buffer): void => void output.write(chunk);
     this.#process.console.on('data', show);
     if (input.isTTY) input.setRawMode(true);
@@ -233,7 +263,7 @@ export class Guest {
     } finally {
       if (input.isTTY) input.setRawMode(false);
       this.#process.console.off('data', show);
-      input.removeAllListeners('data').pause();
+      input.off('data', type).pause();
     }
   }
 
