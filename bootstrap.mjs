@@ -319,18 +319,21 @@ async function runStep(step) {
   fs.writeFileSync(stamp, inputs);
 }
 
+async function providePackages() {
+  if (packagesCurrent()) return;
+  const cure = 'Check the network and the npm registry that is configured, then run the command again.';
+  await timed(
+    'npm packages',
+    installPackages,
+    cure,
+    'installing npm packages (a minute or so the first time)',
+  );
+}
+
 /** Brings everything up to date. */
 async function buildAll() {
   await withLock(async () => {
-    if (!packagesCurrent()) {
-      const cure = 'Check the network and the npm registry that is configured, then run the command again.';
-      await timed(
-        'npm packages',
-        installPackages,
-        cure,
-        'installing npm packages (a minute or so the first time)',
-      );
-    }
+    await providePackages();
     await runStep(typescript);
     // The addon may need liburing, which the compiled target knows how to get.
     await runStep(addon);
@@ -352,6 +355,20 @@ function checkMachine() {
       `doorbell runs on Linux (eventfd, io_uring, memory mapping), and this is ${process.platform}`,
     );
   }
+}
+
+/** Writes every file in the project's format. It needs no build, so that it works on what does not compile. */
+async function formatAll() {
+  await withLock(providePackages);
+  const prettier = await replaceBy([
+    inRoot('node_modules/prettier/bin/prettier.cjs'),
+    '--write',
+    '--log-level=warn',
+    '.',
+  ]);
+  const natives = filesBelow('native', /\.(cc|h)$/);
+  const clang = await replaceBy([inRoot('node_modules/clang-format/index.js'), '-i', ...natives]);
+  return prettier === 0 ? clang : prettier;
 }
 
 /**
@@ -380,8 +397,8 @@ function signalNumber(signal) {
 /** @param {string[]} argv */
 async function main([command = 'build', ...rest]) {
   const program = Object.entries(PROGRAMS).find(([name]) => name === command)?.[1];
-  if (program === undefined && command !== 'build') {
-    say(`unknown command ${command}: use build, ${Object.keys(PROGRAMS).join(', ')}`);
+  if (program === undefined && !['build', 'format'].includes(command)) {
+    say(`unknown command ${command}: use build, format, ${Object.keys(PROGRAMS).join(', ')}`);
     return 2;
   }
   // npm scripts end with -- so that options reach the command without a second one.
@@ -389,6 +406,7 @@ async function main([command = 'build', ...rest]) {
   if (command === 'ci') process.env['DOORBELL_REQUIRE_ALL'] = '1';
   try {
     checkMachine();
+    if (command === 'format') return await formatAll();
     await buildAll();
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;

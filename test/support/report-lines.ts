@@ -47,9 +47,17 @@ function reportOf(event: TestEvent, path: readonly string[]): Report | undefined
       // Its own tests are reported already.
       if (error.failureType === 'subtestsFailed' && details.type === 'suite') return undefined;
       const full = [...path.slice(0, nesting), name].join(' > ');
-      return { verdict: 'failed', name: full, text: inspect(error.cause ?? error) };
+      return { verdict: 'failed', name: full, text: errorText(error.cause ?? error) };
     }
     default:
       return undefined;
   }
+}
+
+/** The error as Node prints it, without the frames of Node itself. */
+function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return inspect(error);
+  const own = (error.stack ?? error.message).split('\n').filter((line) => !/^ +at .*\(?node:/.test(line));
+  const cause = error.cause === undefined ? '' : `\ncaused by ${inspect(error.cause)}`;
+  return own.join('\n') + cause;
 }

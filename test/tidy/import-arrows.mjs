@@ -140,7 +140,7 @@ export const ZONES = [
     name: 'host/block',
     files: /^host\/block\//,
     may: [...CONSTANTS, 'host/native.ts', 'host/log'],
-    cure: 'a backend stores blocks and knows neither controllers nor sockets: let host/nvme translate, host/serve compose',
+    cure: 'a backend stores blocks and knows neither controllers nor sockets: host/nvme translates, host/serve composes',
   },
   {
     name: 'host/config',
@@ -158,7 +158,7 @@ export const ZONES = [
     name: 'host/nvme',
     files: /^host\/nvme\//,
     may: [...TARGET, 'host/block', 'host/config', 'host/core', 'host/memory', 'host/pci', 'host/reactor'],
-    cure: 'a controller does not know who drives it: implement host/transport/device.ts and let host/serve connect them',
+    cure: 'a controller does not know who drives it: implement host/transport/device.ts, and host/serve connects',
   },
   {
     name: 'host/demo',
