@@ -1,0 +1,143 @@
+// Files as peers pass them and backends open them: fstat(2), fcntl(2) for seals and OFD locks, memfd_create(2),
+// fallocate(2), statx(2), mmap(2). The descriptors are the caller's, except in fdClose.
+
+#include "binding.h"
+#include "guest-memory.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace doorbell {
+namespace {
+
+Napi::Value fdInfo(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int fd = toFd(info[0], "fd");
+    struct stat status {};
+    if (fstat(fd, &status) != 0) fail("fstat");
+    const int mode = fcntl(fd, F_GETFL);
+    if (mode < 0) fail("fcntl");
+    auto size = static_cast<std::uint64_t>(S_ISREG(status.st_mode) ? status.st_size : 0);
+    if (S_ISBLK(status.st_mode) && ioctl(fd, BLKGETSIZE64, &size) != 0) fail("ioctl");
+    Napi::Env env = info.Env();
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("device", Napi::Number::New(env, static_cast<double>(status.st_dev)));
+    result.Set("inode", Napi::Number::New(env, static_cast<double>(status.st_ino)));
+    result.Set("size", Napi::Number::New(env, static_cast<double>(size)));
+    result.Set("isFile", Napi::Boolean::New(env, S_ISREG(status.st_mode)));
+    result.Set("writable", Napi::Boolean::New(env, (mode & O_ACCMODE) == O_RDWR));
+    result.Set("seals", Napi::Number::New(env, fcntl(fd, F_GET_SEALS)));
+    result.Set("blockSize", Napi::Number::New(env, static_cast<double>(status.st_blksize)));
+    return result;
+  });
+}
+
+void fdClose(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    // EINTR: Linux has freed the number all the same.
+    if (::close(toFd(info[0], "fd")) != 0 && errno != EINTR) fail("close");
+  });
+}
+
+Napi::Value memfdCreate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string name = toText(info[0], "name");
+    const std::uint64_t bytes = toSize(info[1], "bytes");
+    OwnedFd fd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!fd.isOpen()) fail("memfd_create");
+    if (retry([&] { return ftruncate(fd.get(), static_cast<off_t>(bytes)); }) != 0) fail("ftruncate");
+    return Napi::Number::New(info.Env(), fd.release());
+  });
+}
+
+Napi::Value fileLock(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int fd = toFd(info[0], "fd");
+    struct flock lock {};
+    lock.l_type = toBoolean(info[1], "exclusive") ? F_WRLCK : F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    const int result = retry([&] { return fcntl(fd, F_OFD_SETLK, &lock); });
+    if (result != 0 && errno != EAGAIN && errno != EACCES) fail("fcntl");
+    return Napi::Boolean::New(info.Env(), result == 0);
+  });
+}
+
+void allocate(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const int fd = toFd(info[0], "fd");
+    const std::string name = toText(info[1], "mode");
+    const std::uint64_t offset = toSize(info[2], "offset");
+    const std::uint64_t length = toSize(info[3], "length");
+    if (name != "zero-range" && name != "punch-hole") {
+      throw Napi::TypeError::New(info.Env(), "mode must be 'zero-range' or 'punch-hole'");
+    }
+    const int mode = name == "zero-range" ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE;
+    const auto call = [&] {
+      return fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length));
+    };
+    if (retry(call) != 0) fail("fallocate");
+  });
+}
+
+Napi::Value directAlignment(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int fd = toFd(info[0], "fd");
+#ifdef STATX_DIOALIGN
+    struct statx status {};
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) != 0) fail("statx");
+    if ((status.stx_mask & STATX_DIOALIGN) != 0) {
+      Napi::Object result = Napi::Object::New(info.Env());
+      result.Set("memory", Napi::Number::New(info.Env(), status.stx_dio_mem_align));
+      result.Set("offset", Napi::Number::New(info.Env(), status.stx_dio_offset_align));
+      return result;
+    }
+#else
+    static_cast<void>(fd);
+#endif
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value addressOf(const Napi::CallbackInfo& info) {
+  const Bytes view = toBytes(info[0], "view");
+  return Napi::BigInt::New(info.Env(), reinterpret_cast<std::uint64_t>(view.data));
+}
+
+void mapInto(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const Bytes view = toBytes(info[0], "view");
+    const std::uint64_t offset = toSize(info[1], "offset");
+    const int fd = toFd(info[2], "fd");
+    const std::uint64_t fileOffset = toSize(info[3], "fileOffset");
+    const std::uint64_t length = toSize(info[4], "length");
+    if (offset > view.length || length > view.length - offset) fail("mmap", EINVAL);
+    std::uint8_t* address = view.data + offset;
+    if (reinterpret_cast<std::uint64_t>(address) % PAGE_BYTES != 0 || length % PAGE_BYTES != 0) {
+      fail("mmap", EINVAL);
+    }
+    if (mmap(address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd,
+             static_cast<off_t>(fileOffset)) == MAP_FAILED) {
+      fail("mmap");
+    }
+  });
+}
+
+} // namespace
+
+void registerFile(Napi::Env env, Napi::Object exports) {
+  exports.Set("fdInfo", Napi::Function::New<fdInfo>(env, "fdInfo"));
+  exports.Set("fdClose", Napi::Function::New<fdClose>(env, "fdClose"));
+  exports.Set("memfdCreate", Napi::Function::New<memfdCreate>(env, "memfdCreate"));
+  exports.Set("fileLock", Napi::Function::New<fileLock>(env, "fileLock"));
+  exports.Set("fallocate", Napi::Function::New<allocate>(env, "fallocate"));
+  exports.Set("directAlignment", Napi::Function::New<directAlignment>(env, "directAlignment"));
+  exports.Set("addressOf", Napi::Function::New<addressOf>(env, "addressOf"));
+  exports.Set("mapInto", Napi::Function::New<mapInto>(env, "mapInto"));
+}
+
+} // namespace doorbell

@@ -1,0 +1,94 @@
+// What a namespace's blocks are stored in. The contract of both kinds:
+//
+// start() gets a request whose range, direction and segments were checked, and either finishes it at once or queues
+// exactly one operation with the ring; resume() gets that operation's result and does one of the same two again.
+#pragma once
+
+#include "fd.h"
+#include "shared.h"
+
+#include <cstdint>
+
+namespace doorbell {
+
+struct Request;
+class Uring;
+
+class Storage : public Counted {
+ public:
+  Storage(std::uint64_t length, bool readOnly) : length(length), readOnly(readOnly) {}
+
+  virtual void start(Request& request, Uring& uring) = 0;
+  /** `result` as in a completion of io_uring: not negative, or a negative errno. */
+  virtual void resume(Request& request, Uring& uring, std::int32_t result) = 0;
+
+  /** Bytes of the namespace. */
+  const std::uint64_t length;
+  const bool readOnly;
+};
+
+/** BLOCK_OK, BLOCK_OUT_OF_RANGE or BLOCK_READ_ONLY: what can be said of a request without executing it. */
+std::uint32_t checkRange(const Request& request, const Storage& storage);
+
+/** How a file is used. */
+struct FileOptions {
+  /** Stays the caller's. */
+  int fd;
+  std::uint64_t offset;
+  bool direct;
+  std::uint64_t memoryAlignment;
+  bool zeroRange;
+  bool punchHole;
+};
+
+/** A stretch of a file (or block device), by io_uring. */
+class FileStorage final : public Storage {
+ public:
+  FileStorage(std::uint64_t length, bool readOnly, const FileOptions& options)
+      : Storage(length, readOnly), options_(options) {}
+
+  void start(Request& request, Uring& uring) override;
+  void resume(Request& request, Uring& uring, std::int32_t result) override;
+
+ private:
+  void transfer(Request& request, Uring& uring);
+  void transferred(Request& request, Uring& uring, std::uint64_t bytes);
+  void writeZeros(Request& request, Uring& uring);
+  void punch(Request& request, Uring& uring);
+  void sync(Request& request, Uring& uring);
+  void zeroed(Request& request, Uring& uring);
+  bool needsBounce(const Request& request) const;
+  std::uint64_t position(const Request& request) const;
+
+  const FileOptions options_;
+};
+
+/** Zero-filled anonymous memory, several storages of one. */
+class RamMemory : public Counted {
+ public:
+  explicit RamMemory(std::uint64_t bytes);
+  ~RamMemory() override;
+
+  std::uint64_t residentBytes() const;
+  /** The range reads as zeros; its whole pages go back to the system. */
+  void zero(std::uint64_t offset, std::uint64_t length);
+
+  std::uint8_t* const base;
+  const std::uint64_t bytes;
+};
+
+/** A stretch of a RAM disk: each request is done within start(). */
+class RamStorage final : public Storage {
+ public:
+  RamStorage(std::uint64_t length, bool readOnly, Shared<RamMemory> memory, std::uint64_t offset)
+      : Storage(length, readOnly), memory_(std::move(memory)), offset_(offset) {}
+
+  void start(Request& request, Uring& uring) override;
+  void resume(Request& request, Uring& uring, std::int32_t result) override;
+
+ private:
+  const Shared<RamMemory> memory_;
+  const std::uint64_t offset_;
+};
+
+} // namespace doorbell

@@ -1,0 +1,114 @@
+// One io_uring: the requests of all controllers of a reactor, and readiness of its descriptors. It is the single
+// point where the reactor's thread blocks. Belongs to the thread that made it (IORING_SETUP_SINGLE_ISSUER).
+#pragma once
+
+#include "controller.h"
+#include "request.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <liburing.h>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace doorbell {
+
+/** Page-aligned buffers for requests that O_DIRECT does not take as they are. */
+class BouncePool {
+ public:
+  ~BouncePool();
+
+  /** At least `bytes`, at most 1 MiB, aligned to 4 KiB. */
+  void* take(std::uint64_t bytes);
+  void give(void* buffer, std::uint64_t bytes);
+
+ private:
+  /** Two sizes, so that many small requests do not hold much memory. */
+  std::vector<void*> small_;
+  std::vector<void*> large_;
+};
+
+class Uring {
+ public:
+  /** Throws what io_uring_setup says: EPERM or ENOSYS where it is denied. */
+  explicit Uring(std::uint32_t entries);
+  /** Closes; requests that never end are left to the kernel together with their memory. */
+  ~Uring();
+  Uring(const Uring&) = delete;
+  Uring& operator=(const Uring&) = delete;
+
+  // The reactor's side; host/native.ts says what each does.
+
+  void watch(int fd, std::uint32_t token);
+  void watchWritable(int fd, std::uint32_t token);
+  void unwatch(std::uint32_t token);
+  void submit(Controller& controller, std::uint32_t count);
+  std::uint32_t enter(std::int64_t microseconds, std::uint32_t* tokens, std::uint32_t capacity);
+  /** Cancels what can be canceled and waits for the rest; false if something did not end in time. */
+  bool close();
+
+  // The storages' side.
+
+  /** Queues one operation for the request: `prepare` fills the SQE. */
+  template <class Prepare> void queue(Request& request, Prepare prepare) {
+    io_uring_sqe* sqe = closing_ ? nullptr : nextSqe();
+    if (sqe == nullptr) return finish(request, closing_ ? -ECANCELED : -EAGAIN);
+    prepare(sqe);
+    io_uring_sqe_set_data(sqe, &request);
+    ++outstanding_;
+  }
+  /** The request is done: a BLOCK_* code, or a negative errno. */
+  void finish(Request& request, std::int32_t result);
+  BouncePool& bouncePool() { return bouncePool_; }
+
+ private:
+  struct Watch {
+    int fd = -1;
+    /** Tells a late completion from one of the present poll. */
+    std::uint32_t generation = 0;
+    bool armed = false;
+  };
+  using Watches = std::unordered_map<std::uint32_t, Watch>;
+
+  void start(Request& request);
+  void startWaiting();
+  void arm(std::uint32_t token, Watch& watch, std::uint32_t tag, unsigned events);
+  void disarm(Watches& watches, std::uint32_t token, std::uint32_t tag);
+  void rearm();
+  void flush();
+  void wait(std::int64_t microseconds);
+  void reap();
+  void resume(Request& request, std::int32_t result);
+  void polled(std::uint64_t data);
+  io_uring_sqe* nextSqe();
+  Request& newRequest();
+  bool hasRoom() const { return outstanding_ < outstandingMax_; }
+
+  io_uring ring_{};
+  bool open_ = false;
+  bool closing_ = false;
+  /** Whether the kernel tells, in the ring itself, that it wants to be entered. */
+  bool tellsWork_ = false;
+  /** Operations that the kernel will complete; never more than the completion queue holds. */
+  std::uint32_t outstanding_ = 0;
+  std::uint32_t outstandingMax_ = 0;
+  /** Requests that are neither finished nor on the free list. */
+  std::uint32_t active_ = 0;
+  /** Some request finished since the reactor last looked: it must not be made to wait. */
+  bool finishedSome_ = false;
+  std::deque<Request*> waiting_;
+  std::vector<std::unique_ptr<Request>> requests_;
+  Request* free_ = nullptr;
+  BouncePool bouncePool_;
+  Watches readable_;
+  Watches writable_;
+  std::uint32_t nextGeneration_ = 1;
+  /** Tokens to be handed out. */
+  std::vector<std::uint32_t> ready_;
+  /** Tokens handed out, whose descriptors are polled again at the next enter. */
+  std::vector<std::uint32_t> rearm_;
+};
+
+} // namespace doorbell
