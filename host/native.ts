@@ -144,6 +144,11 @@ export interface NativeController {
   completionsTake(): number;
   /** How many of the records last taken have a result other than 0. */
   readonly completionErrors: number;
+  /**
+   * Accesses to this guest's memory, by the core or by the addon, that met a truncated file and were given an
+   * anonymous page instead. Anything but 0: the peer broke its promise, and this controller must fail.
+   */
+  readonly busFaults: number;
   /** Waits for nothing: throws EBUSY while `inFlight` is not 0. Idempotent. */
   close(): void;
 }

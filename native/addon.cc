@@ -1,8 +1,8 @@
 // Registration of the addon, and the end of an environment. The whole surface is typed in host/native.ts.
 //
-// Ownership and threads: all objects belong to the environment (the main thread or one worker) that made them.
-// When it ends, its rings are drained first, because the kernel may still write to guest memory on behalf of a
-// request; only then are the mappings removed.
+// Ownership and threads: all objects belong to the environment (the main thread or one worker) that made
+// them. When it ends, its rings are drained first, because the kernel may still write to guest memory on
+// behalf of a request; only then are the mappings removed.
 
 #include "binding.h"
 #include "controller-object.h"
@@ -18,7 +18,8 @@ namespace {
 Napi::Value now(const Napi::CallbackInfo& info) {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
-  const double microseconds = static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec / 1000);
+  const double microseconds =
+      static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec / 1000);
   return Napi::Number::New(info.Env(), microseconds);
 }
 
@@ -31,10 +32,12 @@ void closeAll(OpenObjects& open) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto* instance = new Instance();
   env.SetInstanceData(instance);
-  env.AddCleanupHook([](std::shared_ptr<OpenObjects>* open) {
-    closeAll(**open);
-    delete open;
-  }, new std::shared_ptr<OpenObjects>(instance->open));
+  env.AddCleanupHook(
+      [](std::shared_ptr<OpenObjects>* open) {
+        closeAll(**open);
+        delete open;
+      },
+      new std::shared_ptr<OpenObjects>(instance->open));
   installBusHandler();
   registerSocket(env, exports);
   registerEventfd(env, exports);
@@ -49,5 +52,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 } // namespace
 } // namespace doorbell
 
-static Napi::Object Initialize(Napi::Env env, Napi::Object exports) { return doorbell::initialize(env, exports); }
+static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  return doorbell::initialize(env, exports);
+}
 NODE_API_MODULE(doorbell, Initialize)

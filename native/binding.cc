@@ -86,7 +86,8 @@ Napi::Object toObject(const Napi::Value& value, const char* name) {
 }
 
 Bytes toBytes(const Napi::Value& value, const char* name) {
-  // Asked directly: the view may lie over a SharedArrayBuffer, which the wrapper's own accessors do not all take.
+  // Asked directly: the view may lie over a SharedArrayBuffer, which the wrapper's own accessors do not all
+  // take.
   napi_typedarray_type type;
   std::size_t length = 0;
   void* data = nullptr;

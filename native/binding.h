@@ -1,5 +1,5 @@
-// What every binding needs: arguments unpacked with an error that names them, SystemError turned into a JavaScript
-// error, and what the addon keeps for one environment (the main thread or a worker).
+// What every binding needs: arguments unpacked with an error that names them, SystemError turned into a
+// JavaScript error, and what the addon keeps for one environment (the main thread or a worker).
 #pragma once
 
 #include "errno.h"
@@ -39,7 +39,8 @@ struct Instance {
 Napi::Error toError(Napi::Env env, const SystemError& error);
 
 /** Runs `operation`; a SystemError or an exhausted memory becomes a JavaScript exception. */
-template <class Operation> auto guarded(Napi::Env env, Operation operation) {
+template <class Operation>
+auto guarded(Napi::Env env, Operation operation) {
   try {
     return operation();
   } catch (const SystemError& error) {
@@ -49,8 +50,8 @@ template <class Operation> auto guarded(Napi::Env env, Operation operation) {
   }
 }
 
-// Each of these throws a TypeError that names the argument when the value is of the wrong type, or a RangeError when
-// it is out of range.
+// Each of these throws a TypeError that names the argument when the value is of the wrong type, or a
+// RangeError when it is out of range.
 
 std::uint32_t toU32(const Napi::Value& value, const char* name);
 std::int32_t toFd(const Napi::Value& value, const char* name);

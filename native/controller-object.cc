@@ -1,4 +1,5 @@
-// The controller's JavaScript object: arguments in, numbers out; controller.cc, guest-memory.cc and windows.cc do it.
+// The controller's JavaScript object: arguments in, numbers out; controller.cc, guest-memory.cc and
+// windows.cc do it.
 
 #include "controller-object.h"
 #include "ram-disk-object.h"
@@ -133,7 +134,8 @@ Shared<Storage> ControllerObject::toStorage(const Napi::Value& value) const {
   }
   Shared<RamMemory> memory = static_cast<RamDiskObject*>(disk)->memory();
   if (offset > memory->bytes || length > memory->bytes - offset) {
-    throw Napi::RangeError::New(value.Env(), "storage.offset and storage.length must lie inside the RAM disk");
+    throw Napi::RangeError::New(value.Env(),
+                                "storage.offset and storage.length must lie inside the RAM disk");
   }
   return Shared<Storage>(new RamStorage(length, readOnly, memory, offset));
 }

@@ -1,10 +1,10 @@
-// What the addon holds for one controller: its guest's memory, the windows in its core's memory, its namespaces, the
-// requests in flight and the completions that nobody has taken yet. Belongs to one thread.
+// What the addon holds for one controller: its guest's memory, the windows in its core's memory, its
+// namespaces, the requests in flight and the completions that nobody has taken yet. Belongs to one thread.
 #pragma once
 
 #include "guest-memory.h"
-#include "shared.h"
 #include "request.h"
+#include "shared.h"
 #include "storage.h"
 #include "windows.h"
 

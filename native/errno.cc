@@ -6,8 +6,8 @@ namespace doorbell {
 
 const char* errorName(int number) {
   switch (number) {
-#define NAME(symbol)                                                                                          \
-  case symbol:                                                                                                 \
+#define NAME(symbol)                                                                                         \
+  case symbol:                                                                                               \
     return #symbol;
     NAME(E2BIG)
     NAME(EACCES)

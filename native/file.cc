@@ -1,5 +1,5 @@
-// Files as peers pass them and backends open them: fstat(2), fcntl(2) for seals and OFD locks, memfd_create(2),
-// fallocate(2), statx(2), mmap(2). The descriptors are the caller's, except in fdClose.
+// Files as peers pass them and backends open them: fstat(2), fcntl(2) for seals and OFD locks,
+// memfd_create(2), fallocate(2), statx(2), mmap(2). The descriptors are the caller's, except in fdClose.
 
 #include "binding.h"
 #include "guest-memory.h"
@@ -78,7 +78,8 @@ void allocate(const Napi::CallbackInfo& info) {
     }
     const int mode = name == "zero-range" ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE;
     const auto call = [&] {
-      return fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length));
+      return fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(length));
     };
     if (retry(call) != 0) fail("fallocate");
   });

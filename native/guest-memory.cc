@@ -14,7 +14,9 @@ namespace {
 
 constexpr long HUGETLBFS_TYPE = 0x958458f6;
 
-bool isPageMultiple(std::uint64_t number) { return number % PAGE_BYTES == 0; }
+bool isPageMultiple(std::uint64_t number) {
+  return number % PAGE_BYTES == 0;
+}
 
 /** Page size of a file: that of its huge pages, or 4 KiB. */
 std::uint64_t pageBytesOf(int fd) {
@@ -48,7 +50,8 @@ const Region& GuestMemory::add(const RegionRequest& request) {
       __builtin_add_overflow(request.offset, request.length, &sum)) {
     fail("mmap", EINVAL);
   }
-  // The first region that begins above ours must begin beyond our end, the one below must end before our begin.
+  // The first region that begins above ours must begin beyond our end, the one below must end before our
+  // begin.
   auto next = regions_.lower_bound(request.gpa);
   if (next != regions_.end() && next->first <= request.gpa + (request.length - 1)) fail("mmap", EEXIST);
   if (next != regions_.begin() && std::prev(next)->second.last() >= request.gpa) fail("mmap", EEXIST);
@@ -56,8 +59,7 @@ const Region& GuestMemory::add(const RegionRequest& request) {
 
   GuestFile* file = request.fd < 0 ? nullptr : fileFor(request);
   if (file != nullptr) ++file->users;
-  const Region region{request.gpa,      request.length,   request.offset,
-                      request.readable, request.writable, file};
+  const Region region{request.gpa, request.length, request.offset, request.readable, request.writable, file};
   const auto added = regions_.emplace_hint(next, request.gpa, region);
   rebuildRanges();
   return added->second;
@@ -73,8 +75,8 @@ GuestFile* GuestMemory::fileFor(const RegionRequest& request) {
   const bool canWrite = (mode & O_ACCMODE) == O_RDWR;
   if ((mode & O_ACCMODE) == O_WRONLY || (request.writable && !canWrite)) fail("mmap", EACCES);
 
-  // Sealed before the size is looked at: from then on it cannot fall. Where the file knows no seals, or takes no
-  // more of them, the SIGBUS handler remains.
+  // Sealed before the size is looked at: from then on it cannot fall. Where the file knows no seals, or takes
+  // no more of them, the SIGBUS handler remains.
   fcntl(request.fd, F_ADD_SEALS, F_SEAL_SHRINK);
   if (fstat(request.fd, &info) != 0) fail("fstat");
   const auto size = static_cast<std::uint64_t>(info.st_size);
@@ -201,8 +203,9 @@ bool GuestMemory::allows(std::uint64_t address, std::uint64_t length, Access acc
   const std::vector<AddressRange>& ranges = access == Access::LOAD ? readable_ : writable_;
   std::uint64_t end;
   if (__builtin_add_overflow(address, length, &end)) return false;
-  const auto after = std::upper_bound(ranges.begin(), ranges.end(), address,
-                                      [](std::uint64_t value, const AddressRange& range) { return value < range.begin; });
+  const auto after =
+      std::upper_bound(ranges.begin(), ranges.end(), address,
+                       [](std::uint64_t value, const AddressRange& range) { return value < range.begin; });
   return after != ranges.begin() && end <= std::prev(after)->end;
 }
 
@@ -211,7 +214,8 @@ void GuestMemory::rebuildRanges() {
   for (const auto& [gpa, region] : regions_) {
     if (region.file != nullptr) mapped.push_back(&region);
   }
-  std::sort(mapped.begin(), mapped.end(), [](const Region* a, const Region* b) { return a->ioBase() < b->ioBase(); });
+  std::sort(mapped.begin(), mapped.end(),
+            [](const Region* a, const Region* b) { return a->ioBase() < b->ioBase(); });
   readable_.clear();
   writable_.clear();
   for (const Region* region : mapped) {

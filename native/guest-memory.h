@@ -1,8 +1,8 @@
 // The memory of one guest as this process has it: its regions, and the files behind them mapped for I/O.
 //
-// Each distinct file is mapped once, outside the core's memory; a region is a view of that mapping with directions of
-// its own. A request that was submitted may touch a region that has been removed since: a ticket keeps the mapping
-// until the last such request is done.
+// Each distinct file is mapped once, outside the core's memory; a region is a view of that mapping with
+// directions of its own. A request that was submitted may touch a region that has been removed since: a
+// ticket keeps the mapping until the last such request is done.
 #pragma once
 
 #include "fd.h"
@@ -59,7 +59,9 @@ struct Region {
   /** Null: only remembered, the peer passed no descriptor. */
   GuestFile* file;
 
-  std::uint64_t ioBase() const { return file == nullptr ? 0 : reinterpret_cast<std::uint64_t>(file->base) + offset; }
+  std::uint64_t ioBase() const {
+    return file == nullptr ? 0 : reinterpret_cast<std::uint64_t>(file->base) + offset;
+  }
   /** Address of the last byte; a region may end where the address space does. */
   std::uint64_t last() const { return gpa + (length - 1); }
 };
@@ -92,10 +94,12 @@ class GuestMemory {
   /** Checks a region against its file and maps it; the errors are those of `regionAdd` in host/native.ts. */
   const Region& add(const RegionRequest& request);
 
-  /** Removes the region; requests of the list `inFlight` that touch it hold its mapping until they are done. */
+  /** Removes the region; requests of the list `inFlight` that touch it hold its mapping until they are done.
+   */
   std::uint32_t remove(std::uint64_t gpa, std::uint64_t length, Request* inFlight);
   bool isDrained(std::uint32_t ticket) const { return tickets_.find(ticket) == tickets_.end(); }
-  /** Anonymous memory takes the place of the removed region, except where another region shows the same bytes. */
+  /** Anonymous memory takes the place of the removed region, except where another region shows the same
+   * bytes. */
   void abandon(std::uint32_t ticket);
   /** A request of this ticket is done. */
   void settle(Ticket* ticket);
@@ -106,7 +110,8 @@ class GuestMemory {
   /** Regions by guest physical address. */
   const std::map<std::uint64_t, Region>& regions() const { return regions_; }
 
-  /** Forgets everything without unmapping: for an environment that ends while the kernel still holds requests. */
+  /** Forgets everything without unmapping: for an environment that ends while the kernel still holds
+   * requests. */
   void leak();
 
  private:

@@ -14,7 +14,9 @@ RamDiskObject::RamDiskObject(const Napi::CallbackInfo& info)
   open_->ramDisks.insert(this);
 }
 
-RamDiskObject::~RamDiskObject() { open_->ramDisks.erase(this); }
+RamDiskObject::~RamDiskObject() {
+  open_->ramDisks.erase(this);
+}
 
 Shared<RamMemory> RamDiskObject::memory() const {
   if (!memory_) fail("mmap", EBADF);
@@ -31,7 +33,9 @@ Napi::Value RamDiskObject::residentBytes(const Napi::CallbackInfo& info) {
   });
 }
 
-void RamDiskObject::close(const Napi::CallbackInfo&) { shutdown(); }
+void RamDiskObject::close(const Napi::CallbackInfo&) {
+  shutdown();
+}
 
 Napi::Function RamDiskObject::define(Napi::Env env) {
   return DefineClass(env, "RamDisk",

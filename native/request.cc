@@ -10,14 +10,16 @@
 namespace doorbell {
 namespace {
 
-template <class Number> Number load(const std::uint8_t* record, std::uint32_t offset) {
+template <class Number>
+Number load(const std::uint8_t* record, std::uint32_t offset) {
   Number number;
   std::memcpy(&number, record + offset, sizeof number);
   return number;
 }
 
 /** Calls visit(address, bytes) for the first `bytes` of the segments that are left. */
-template <class Visit> void walk(const Request& request, std::uint64_t bytes, Visit visit) {
+template <class Visit>
+void walk(const Request& request, std::uint64_t bytes, Visit visit) {
   for (std::uint32_t i = request.segmentFirst; bytes != 0 && i < request.segmentCount; ++i) {
     const std::uint64_t part = std::min<std::uint64_t>(bytes, request.segments[i].iov_len);
     visit(static_cast<std::uint8_t*>(request.segments[i].iov_base), part);
@@ -32,7 +34,8 @@ static_assert(sizeof(iovec) == abi::SEGMENT_BYTES && offsetof(iovec, iov_base) =
 
 std::uint32_t takeRequest(const CoreMemory& core, std::uint32_t index, Request& request) {
   std::uint8_t record[abi::REQUEST_BYTES];
-  std::memcpy(record, core.base + abi::REQUEST_BASE + std::uint64_t{index} * abi::REQUEST_BYTES, sizeof record);
+  std::memcpy(record, core.base + abi::REQUEST_BASE + std::uint64_t{index} * abi::REQUEST_BYTES,
+              sizeof record);
   request.slot = load<std::uint32_t>(record, abi::REQUEST_SLOT);
   request.operation = load<std::uint16_t>(record, abi::REQUEST_OPERATION);
   request.flags = load<std::uint16_t>(record, abi::REQUEST_FLAGS);

@@ -1,7 +1,7 @@
 // One request of a core: a private copy of its record and segments, and where its execution stands.
 //
-// The core's memory is read exactly once, when a request is submitted. What was checked is what the kernel gets: the
-// core, however wrong, has no way to change it afterwards.
+// The core's memory is read exactly once, when a request is submitted. What was checked is what the kernel
+// gets: the core, however wrong, has no way to change it afterwards.
 #pragma once
 
 #include "abi.h"
@@ -84,7 +84,8 @@ struct CoreMemory {
 /** Copies record `index` of the request area and its segments; BLOCK_OK, or why they cannot be taken. */
 std::uint32_t takeRequest(const CoreMemory& core, std::uint32_t index, Request& request);
 
-/** Checks range and direction of each segment, and that they add up to the length: BLOCK_OK or BLOCK_MEMORY_FAULT. */
+/** Checks range and direction of each segment, and that they add up to the length: BLOCK_OK or
+ * BLOCK_MEMORY_FAULT. */
 std::uint32_t checkSegments(const Request& request, const GuestMemory& memory);
 
 /** Executes one of the two copies, whose segments were checked; BLOCK_OK or BLOCK_MEMORY_FAULT. */

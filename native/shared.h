@@ -24,7 +24,8 @@ class Counted {
   std::uint32_t references_ = 0;
 };
 
-template <class T> class Shared {
+template <class T>
+class Shared {
  public:
   Shared() = default;
   explicit Shared(T* object) : object_(object) {

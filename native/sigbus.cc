@@ -1,8 +1,8 @@
 // The registry of guarded ranges and the SIGBUS handler: sigaction(2), mmap(2), signal-safety(7).
 //
-// The registry is the one thing that all environments of the process share. The handler may run in any thread between
-// any two instructions, so it takes no lock: an entry is valid while its `begin` is above CLAIMED, `begin` is written
-// last when an entry is made and first when it is removed.
+// The registry is the one thing that all environments of the process share. The handler may run in any thread
+// between any two instructions, so it takes no lock: an entry is valid while its `begin` is above CLAIMED,
+// `begin` is written last when an entry is made and first when it is removed.
 
 #include "sigbus.h"
 #include "errno.h"

@@ -1,5 +1,5 @@
-// Guest memory that was truncated under us. A load or store beyond the end of a mapped file raises SIGBUS; the handler
-// puts an anonymous page over the hole, counts, and lets the instruction run again.
+// Guest memory that was truncated under us. A load or store beyond the end of a mapped file raises SIGBUS;
+// the handler puts an anonymous page over the hole, counts, and lets the instruction run again.
 #pragma once
 
 #include <atomic>

@@ -1,11 +1,12 @@
 // UNIX sockets that carry framed messages with descriptors: unix(7), recvmsg(2), sendmsg(2), cmsg(3).
 //
-// A stream has no message boundaries, and the kernel ties descriptors to the byte they were sent with. So a header is
-// read alone, exactly its bytes, and then exactly the body: no read crosses into the next message, and each message
-// keeps its own descriptors. Descriptors belong to the first byte of a message: in a body they are an error.
+// A stream has no message boundaries, and the kernel ties descriptors to the byte they were sent with. So a
+// header is read alone, exactly its bytes, and then exactly the body: no read crosses into the next message,
+// and each message keeps its own descriptors. Descriptors belong to the first byte of a message: in a body
+// they are an error.
 //
-// Ownership: a MessageSocket owns its descriptor; received descriptors are the caller's once handed out, ours until
-// then; descriptors to be sent stay the caller's, those of bytes that wait are duplicates.
+// Ownership: a MessageSocket owns its descriptor; received descriptors are the caller's once handed out, ours
+// until then; descriptors to be sent stay the caller's, those of bytes that wait are duplicates.
 
 #include "binding.h"
 #include "fd.h"
@@ -52,7 +53,8 @@ OwnedFd makeSocket(int flags) {
 }
 
 int connectTo(const OwnedFd& fd, const sockaddr_un& address) {
-  return retry([&] { return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address); });
+  return retry(
+      [&] { return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address); });
 }
 
 /** Whether a socket file is there that nobody listens on any more. */
@@ -62,7 +64,8 @@ bool isStale(const sockaddr_un& address) {
   return connectTo(makeSocket(SOCK_NONBLOCK), address) != 0 && errno == ECONNREFUSED;
 }
 
-// ---- Listener ------------------------------------------------------------------------------------------------
+// ---- Listener
+// ------------------------------------------------------------------------------------------------
 
 class ListenerObject : public Napi::ObjectWrap<ListenerObject> {
  public:
@@ -85,7 +88,9 @@ class ListenerObject : public Napi::ObjectWrap<ListenerObject> {
     OwnedFd fd = makeSocket(SOCK_NONBLOCK);
     // The file is made with the socket's own mode: at no moment is it more open than asked for.
     if (fchmod(fd.get(), mode) != 0) fail("fchmod");
-    const auto tryBind = [&] { return bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address); };
+    const auto tryBind = [&] {
+      return bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    };
     if (tryBind() != 0) {
       if (errno != EADDRINUSE) fail("bind");
       if (!isStale(address)) fail("bind", EADDRINUSE);
@@ -134,7 +139,8 @@ class ListenerObject : public Napi::ObjectWrap<ListenerObject> {
   ino_t inode_ = 0;
 };
 
-// ---- Messages ------------------------------------------------------------------------------------------------
+// ---- Messages
+// ------------------------------------------------------------------------------------------------
 
 class MessageSocketObject : public Napi::ObjectWrap<MessageSocketObject> {
  public:
@@ -196,7 +202,8 @@ MessageSocketObject::MessageSocketObject(const Napi::CallbackInfo& info)
   };
   if (framing_.headerBytes < sizeof(std::uint32_t) || framing_.maxBytes < framing_.headerBytes ||
       framing_.sizeOffset > framing_.headerBytes - sizeof(std::uint32_t)) {
-    throw Napi::RangeError::New(info.Env(), "framing.sizeOffset must lie inside the header, the header inside maxBytes");
+    throw Napi::RangeError::New(info.Env(),
+                                "framing.sizeOffset must lie inside the header, the header inside maxBytes");
   }
   fd_ = OwnedFd(toFd(info[0], "fd"));
   received_.resize(framing_.headerBytes);
@@ -248,7 +255,8 @@ MessageSocketObject::Progress MessageSocketObject::fill(std::size_t end, bool ta
       message.msg_control = control;
       message.msg_controllen = sizeof control;
     }
-    const ssize_t bytes = retry([&] { return recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
+    const ssize_t bytes =
+        retry([&] { return recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
     if (bytes < 0) {
       if (errno == EAGAIN) return Progress::BLOCKED;
       // A peer that died with our messages unread.
@@ -378,7 +386,8 @@ Napi::Function MessageSocketObject::define(Napi::Env env) {
                      });
 }
 
-// ---- Functions -----------------------------------------------------------------------------------------------
+// ---- Functions
+// -----------------------------------------------------------------------------------------------
 
 Napi::Value listenOn(const Napi::CallbackInfo& info) {
   return Instance::of(info.Env()).listener.New({info[0], info[1]});

@@ -1,5 +1,5 @@
-// A file as storage: io_uring's read, write, fsync and fallocate; open(2) on O_DIRECT, fallocate(2), RWF_DSYNC of
-// pwritev2(2).
+// A file as storage: io_uring's read, write, fsync and fallocate; open(2) on O_DIRECT, fallocate(2),
+// RWF_DSYNC of pwritev2(2).
 
 #include "controller.h"
 #include "request.h"
@@ -32,7 +32,9 @@ const void* zeroChunk() {
   return zeros;
 }
 
-bool isUnsupported(std::int32_t result) { return result == -EOPNOTSUPP || result == -ENOSYS; }
+bool isUnsupported(std::int32_t result) {
+  return result == -EOPNOTSUPP || result == -ENOSYS;
+}
 
 } // namespace
 

@@ -28,7 +28,9 @@ std::uint8_t* mapMemory(std::uint64_t bytes) {
 
 RamMemory::RamMemory(std::uint64_t bytes) : base(mapMemory(bytes)), bytes(bytes) {}
 
-RamMemory::~RamMemory() { munmap(base, bytes); }
+RamMemory::~RamMemory() {
+  munmap(base, bytes);
+}
 
 std::uint64_t RamMemory::residentBytes() const {
   constexpr std::uint64_t STEP_PAGES = 65536;
@@ -82,6 +84,8 @@ void RamStorage::start(Request& request, Uring& uring) {
   uring.finish(request, request.controller->faults() == faults ? abi::BLOCK_OK : abi::BLOCK_MEMORY_FAULT);
 }
 
-void RamStorage::resume(Request& request, Uring& uring, std::int32_t result) { uring.finish(request, result); }
+void RamStorage::resume(Request& request, Uring& uring, std::int32_t result) {
+  uring.finish(request, result);
+}
 
 } // namespace doorbell

@@ -1,7 +1,8 @@
 // What a namespace's blocks are stored in. The contract of both kinds:
 //
-// start() gets a request whose range, direction and segments were checked, and either finishes it at once or queues
-// exactly one operation with the ring; resume() gets that operation's result and does one of the same two again.
+// start() gets a request whose range, direction and segments were checked, and either finishes it at once or
+// queues exactly one operation with the ring; resume() gets that operation's result and does one of the same
+// two again.
 #pragma once
 
 #include "fd.h"

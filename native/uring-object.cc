@@ -22,9 +22,13 @@ UringObject::UringObject(const Napi::CallbackInfo& info)
   open_->urings.insert(this);
 }
 
-UringObject::~UringObject() { open_->urings.erase(this); }
+UringObject::~UringObject() {
+  open_->urings.erase(this);
+}
 
-void UringObject::shutdown() { uring_.reset(); }
+void UringObject::shutdown() {
+  uring_.reset();
+}
 
 void UringObject::watch(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] { uring_->watch(toFd(info[0], "fd"), toU32(info[1], "token")); });
@@ -58,12 +62,15 @@ Napi::Value UringObject::enter(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const double microseconds = toNumber(info[0], "waitMicroseconds");
     // Rounded up, so that a fraction of a microsecond is a wait; bounded to about a month.
-    const std::int64_t wait = microseconds < 0 ? -1 : static_cast<std::int64_t>(std::min(microseconds + 0.999, 3e12));
+    const std::int64_t wait =
+        microseconds < 0 ? -1 : static_cast<std::int64_t>(std::min(microseconds + 0.999, 3e12));
     return Napi::Number::New(info.Env(), uring_->enter(wait, tokenData_, TOKEN_COUNT));
   });
 }
 
-Napi::Value UringObject::tokens(const Napi::CallbackInfo&) { return tokens_.Value(); }
+Napi::Value UringObject::tokens(const Napi::CallbackInfo&) {
+  return tokens_.Value();
+}
 
 void UringObject::close(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {

@@ -1,8 +1,8 @@
 // The ring: io_uring_setup(2), io_uring_enter(2), by liburing.
 //
-// Descriptors are watched by polls that end at their first event and are armed again, in the same system call as the
-// next submission, after the reactor has seen them. Arming looks at the present state, so readiness that the reactor
-// left behind is reported again; a multishot poll would report only changes.
+// Descriptors are watched by polls that end at their first event and are armed again, in the same system call
+// as the next submission, after the reactor has seen them. Arming looks at the present state, so readiness
+// that the reactor left behind is reported again; a multishot poll would report only changes.
 
 #include "uring.h"
 
@@ -111,7 +111,8 @@ Uring::~Uring() {
   }
 }
 
-// ---- Descriptors -----------------------------------------------------------------------------------------------
+// ---- Descriptors
+// -----------------------------------------------------------------------------------------------
 
 void Uring::watch(int fd, std::uint32_t token) {
   if (!open_) fail("io_uring_enter", EBADF);
@@ -169,7 +170,8 @@ void Uring::rearm() {
   // Taken from the end, so that one that fails now is tried again.
   while (!rearm_.empty()) {
     const auto found = readable_.find(rearm_.back());
-    if (found != readable_.end() && !found->second.armed) arm(found->first, found->second, TAG_READABLE, POLLIN);
+    if (found != readable_.end() && !found->second.armed)
+      arm(found->first, found->second, TAG_READABLE, POLLIN);
     rearm_.pop_back();
   }
 }
@@ -187,7 +189,8 @@ void Uring::polled(std::uint64_t data) {
   ready_.push_back(token);
 }
 
-// ---- Requests --------------------------------------------------------------------------------------------------
+// ---- Requests
+// --------------------------------------------------------------------------------------------------
 
 void Uring::submit(Controller& controller, std::uint32_t count) {
   if (!open_) fail("io_uring_enter", EBADF);
@@ -216,8 +219,10 @@ void Uring::start(Request& request) {
   Controller& controller = *request.controller;
   const auto refuse = [&](std::uint32_t code) { finish(request, static_cast<std::int32_t>(code)); };
   if (closing_) return finish(request, -ECANCELED);
-  const bool copies = request.operation == abi::OPERATION_COPY_OUT || request.operation == abi::OPERATION_COPY_IN;
-  const bool transfers = request.operation == abi::OPERATION_READ || request.operation == abi::OPERATION_WRITE;
+  const bool copies =
+      request.operation == abi::OPERATION_COPY_OUT || request.operation == abi::OPERATION_COPY_IN;
+  const bool transfers =
+      request.operation == abi::OPERATION_READ || request.operation == abi::OPERATION_WRITE;
   if (copies || transfers) {
     const std::uint32_t code = checkSegments(request, controller.memory());
     if (code != abi::BLOCK_OK) return refuse(code);
@@ -273,7 +278,8 @@ Request& Uring::newRequest() {
   return request;
 }
 
-// ---- The ring --------------------------------------------------------------------------------------------------
+// ---- The ring
+// --------------------------------------------------------------------------------------------------
 
 std::uint32_t Uring::enter(std::int64_t microseconds, std::uint32_t* tokens, std::uint32_t capacity) {
   if (!open_) fail("io_uring_enter", EBADF);
@@ -300,7 +306,8 @@ std::uint32_t Uring::enter(std::int64_t microseconds, std::uint32_t* tokens, std
 void Uring::flush() {
   const int result = io_uring_submit_and_get_events(&ring_);
   // EAGAIN and EBUSY: the kernel is short of memory or of completions; what is queued stays queued.
-  if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY) fail("io_uring_enter", -result);
+  if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY)
+    fail("io_uring_enter", -result);
 }
 
 void Uring::wait(std::int64_t microseconds) {

@@ -1,5 +1,6 @@
-// One io_uring: the requests of all controllers of a reactor, and readiness of its descriptors. It is the single
-// point where the reactor's thread blocks. Belongs to the thread that made it (IORING_SETUP_SINGLE_ISSUER).
+// One io_uring: the requests of all controllers of a reactor, and readiness of its descriptors. It is the
+// single point where the reactor's thread blocks. Belongs to the thread that made it
+// (IORING_SETUP_SINGLE_ISSUER).
 #pragma once
 
 #include "controller.h"
@@ -52,7 +53,8 @@ class Uring {
   // The storages' side.
 
   /** Queues one operation for the request: `prepare` fills the SQE. */
-  template <class Prepare> void queue(Request& request, Prepare prepare) {
+  template <class Prepare>
+  void queue(Request& request, Prepare prepare) {
     io_uring_sqe* sqe = closing_ ? nullptr : nextSqe();
     if (sqe == nullptr) return finish(request, closing_ ? -ECANCELED : -EAGAIN);
     prepare(sqe);

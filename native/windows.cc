@@ -1,7 +1,7 @@
 // Windows onto guest memory: mmap(2) with MAP_FIXED into the core's linear memory.
 //
-// A region that the core may not write is mapped MAP_PRIVATE and writable: a core that stores there all the same
-// changes a copy of its own, where a read-only mapping would let an atomic store kill the process.
+// A region that the core may not write is mapped MAP_PRIVATE and writable: a core that stores there all the
+// same changes a copy of its own, where a read-only mapping would let an atomic store kill the process.
 
 #include "windows.h"
 #include "abi.h"
@@ -26,8 +26,8 @@ struct Piece {
 };
 
 void mapZeros(std::uint8_t* address, std::uint64_t length) {
-  if (mmap(address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-           0) == MAP_FAILED) {
+  if (mmap(address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+           -1, 0) == MAP_FAILED) {
     fail("mmap");
   }
 }
@@ -40,7 +40,8 @@ void mapPiece(std::uint8_t* window, const Piece& piece) {
   }
 }
 
-/** What the regions have for [gpa, gpa + 2 MiB), in order; neighbours that are one in the file are one here. */
+/** What the regions have for [gpa, gpa + 2 MiB), in order; neighbours that are one in the file are one here.
+ */
 std::vector<Piece> piecesAt(std::uint64_t gpa, const GuestMemory& memory) {
   std::vector<Piece> pieces;
   const auto& regions = memory.regions();
@@ -52,7 +53,8 @@ std::vector<Piece> piecesAt(std::uint64_t gpa, const GuestMemory& memory) {
     if (region.last() < gpa || region.file == nullptr || !region.readable) continue;
     const std::uint64_t first = std::max(region.gpa, gpa);
     const std::uint64_t length = std::min(region.last(), last) - first + 1;
-    const Piece piece{first - gpa, length, region.file, region.offset + (first - region.gpa), region.writable};
+    const Piece piece{first - gpa, length, region.file, region.offset + (first - region.gpa),
+                      region.writable};
     if (!pieces.empty()) {
       Piece& before = pieces.back();
       if (before.begin + before.length == piece.begin && before.offset + before.length == piece.offset &&
@@ -67,8 +69,8 @@ std::vector<Piece> piecesAt(std::uint64_t gpa, const GuestMemory& memory) {
 }
 
 /**
- * Makes pieces of huge pages mappable: such a page is shown whole or not at all. One that has the window to itself
- * (apart from parts of the same page) and lies congruent is shown whole; any other becomes a hole.
+ * Makes pieces of huge pages mappable: such a page is shown whole or not at all. One that has the window to
+ * itself (apart from parts of the same page) and lies congruent is shown whole; any other becomes a hole.
  */
 bool adaptToHugePages(std::vector<Piece>& pieces) {
   const auto isHuge = [](const Piece& piece) { return piece.file->pageBytes == HUGE_PAGE_BYTES; };
@@ -98,7 +100,9 @@ Windows::~Windows() {
        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-std::uint8_t* Windows::at(std::uint32_t window) const { return base_ + window * WINDOW_BYTES; }
+std::uint8_t* Windows::at(std::uint32_t window) const {
+  return base_ + window * WINDOW_BYTES;
+}
 
 void Windows::fill(std::uint32_t window, std::uint32_t page, const GuestMemory& memory) {
   std::vector<Piece> pieces = piecesAt(std::uint64_t{page} << abi::WINDOW_SHIFT, memory);
