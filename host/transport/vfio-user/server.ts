@@ -7,7 +7,7 @@ import type { Log } from '../../log/log.ts';
 import { native, type Framing, type Listener, type MessageSocket, type Received } from '../../native.ts';
 import type { Device } from '../device.ts';
 import type { ReactorPort, Watch } from '../reactor-port.ts';
-import { MAX_MESSAGE_BYTES, MAX_RECEIVED_FDS } from './messages.ts';
+import { MAX_MESSAGE_BYTES, MAX_RECEIVED_FDS } from './messages/header.ts';
 import { Session } from './session.ts';
 
 /** How vfio-user messages are cut out of the stream. */
@@ -87,18 +87,21 @@ class Connection {
       try {
         received = this.socket.receive();
       } catch (error) {
-        return this.ended(messageOf(error));
+        this.ended(messageOf(error));
+        return;
       }
       if (received === null || this.broken !== undefined) {
         received?.fds.forEach((fd) => native.fdClose(fd));
-        return this.ended(this.broken ?? 'the client closed the connection');
+        this.ended(this.broken ?? 'the client closed the connection');
+        return;
       }
       if (received === undefined) {
         break;
       }
       const error = this.session.handle(received.bytes, received.fds);
       if (error !== undefined) {
-        return this.ended(`${error.message} (${error.code})`);
+        this.ended(`${error.message} (${error.code})`);
+        return;
       }
     }
     this.watch();
@@ -109,7 +112,8 @@ class Connection {
     try {
       this.socket.flush();
     } catch (error) {
-      return this.ended(messageOf(error));
+      this.ended(messageOf(error));
+      return;
     }
     this.watch();
   }

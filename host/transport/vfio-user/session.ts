@@ -9,10 +9,16 @@
 
 import * as spec from '../../../assembly/spec/vfio-user.ts';
 import type { Log } from '../../log/log.ts';
-import { DeviceError, type Device, type DeviceRegion, type InterruptKind } from '../device.ts';
-import * as messages from './messages.ts';
-import type { Header, RegionReadRequest, RegionWriteRequest, SetIrqsRequest } from './messages.ts';
-import { fatal, notSupported, ProtocolError } from './protocol-error.ts';
+import { DeviceError, type Device, type DeviceRegion } from '../device.ts';
+import { SessionInterrupts } from './interrupts.ts';
+import * as dma from './messages/dma.ts';
+import { encodeEmptyReply, encodeErrorReply, parseHeader, type Header } from './messages/header.ts';
+import * as info from './messages/info.ts';
+import { fatal, notSupported, ProtocolError } from './messages/protocol-error.ts';
+import * as access from './messages/region.ts';
+import { parseSetIrqs } from './messages/set-irqs.ts';
+import { encodeVersionReply, parseVersion } from './messages/version.ts';
+import { ReplyQueue } from './reply-queue.ts';
 
 export interface SessionOptions {
   device: Device;
@@ -26,10 +32,8 @@ export interface SessionOptions {
   maxDmaMaps: number;
 }
 
-/** A place in the order of replies; `bytes` once it can be sent. */
-interface Reply {
-  bytes: Uint8Array | undefined;
-}
+/** What is wrong with a message; undefined when it was answered or will be. */
+type Outcome = ProtocolError | undefined;
 
 /** Replies that may wait for one that is late, before no further message is taken. */
 const REPLIES_MAX = 1024;
@@ -37,11 +41,6 @@ const REPLIES_MAX = 1024;
 const REGIONS = new Map<number, DeviceRegion>([
   [spec.REGION_INDEX_BAR0, 'bar0'],
   [spec.REGION_INDEX_CONFIG, 'config'],
-]);
-
-const INTERRUPTS = new Map<number, { kind: InterruptKind; flags: number }>([
-  [spec.IRQ_INDEX_INTX, { kind: 'intx', flags: spec.IRQ_FLAG_EVENTFD | spec.IRQ_FLAG_AUTOMASKED }],
-  [spec.IRQ_INDEX_MSIX, { kind: 'msix', flags: spec.IRQ_FLAG_EVENTFD }],
 ]);
 
 const nothing = (): void => {};
@@ -57,13 +56,15 @@ export class Session {
   private exclusive = false;
   /** A message was handled after which `ready` was false. */
   private stalled = false;
-  private readonly replies: Reply[] = [];
+  private readonly replies: ReplyQueue;
+  private readonly interrupts: SessionInterrupts;
   /** Regions mapped, address to size, for the unmapping of all of them. */
   private readonly regions = new Map<bigint, bigint>();
-  /** The eventfd of the ERR interrupt: taken so that the client does not complain, never signalled. */
-  private errorNotifier: number | undefined;
 
-  constructor(private readonly options: SessionOptions) {}
+  constructor(private readonly options: SessionOptions) {
+    this.replies = new ReplyQueue(options.send);
+    this.interrupts = new SessionInterrupts(options.device, options.closeFd);
+  }
 
   /** Whether `handle` may be called. */
   get ready(): boolean {
@@ -79,10 +80,11 @@ export class Session {
    * Handles a whole message; `fds` becomes empty. An error that is returned ends the session: the caller closes the
    * socket and the session.
    */
-  handle(message: Uint8Array, fds: number[]): ProtocolError | undefined {
+  handle(message: Uint8Array, fds: number[]): Outcome {
     const error = this.dispatch(message, fds);
-    fds.forEach((fd) => this.options.closeFd(fd));
-    fds.length = 0;
+    for (const fd of fds.splice(0)) {
+      this.options.closeFd(fd);
+    }
     this.stalled = !this.ready;
     return error;
   }
@@ -90,9 +92,9 @@ export class Session {
   /** The client is gone. `done` comes when the device can serve the next one. Idempotent in its effects. */
   close(done: () => void): void {
     this.closed = true;
-    this.replies.length = 0;
+    this.replies.clear();
     this.regions.clear();
-    this.setErrorNotifier(undefined);
+    this.interrupts.close();
     if (this.negotiated) {
       this.negotiated = false;
       this.options.device.disconnect(done);
@@ -102,8 +104,8 @@ export class Session {
   }
 
   /** Takes from `fds` what it uses. Sends error replies; returns fatal errors. */
-  private dispatch(message: Uint8Array, fds: number[]): ProtocolError | undefined {
-    const header = messages.parseHeader(message);
+  private dispatch(message: Uint8Array, fds: number[]): Outcome {
+    const header = parseHeader(message);
     if (header instanceof ProtocolError) {
       return header;
     }
@@ -120,7 +122,7 @@ export class Session {
   }
 
   /** Runs a command; what the device refuses becomes an error like those of the protocol. */
-  private execute(header: Header, payload: Uint8Array, fds: number[]): ProtocolError | undefined {
+  private execute(header: Header, payload: Uint8Array, fds: number[]): Outcome {
     if (header.reserved !== 0) {
       const flags = header.reserved.toString(16);
       return new ProtocolError('VFIO_USER_FLAGS', `flags 0x${flags} of the header are reserved`);
@@ -138,7 +140,7 @@ export class Session {
     }
   }
 
-  private command(header: Header, payload: Uint8Array, fds: number[]): ProtocolError | undefined {
+  private command(header: Header, payload: Uint8Array, fds: number[]): Outcome {
     switch (header.command) {
       case spec.COMMAND_VERSION:
         return this.version(header, payload);
@@ -147,9 +149,7 @@ export class Session {
       case spec.COMMAND_DMA_UNMAP:
         return this.dmaUnmap(header, payload);
       case spec.COMMAND_DEVICE_GET_INFO:
-        return (
-          messages.parseDeviceInfo(payload) ?? this.answer(header, messages.encodeDeviceInfoReply(header))
-        );
+        return info.parseDeviceInfo(payload) ?? this.answer(header, info.encodeDeviceInfoReply(header));
       case spec.COMMAND_DEVICE_GET_REGION_INFO:
         return this.regionInfo(header, payload);
       case spec.COMMAND_DEVICE_GET_IRQ_INFO:
@@ -172,27 +172,11 @@ export class Session {
   // ---- Replies -----------------------------------------------------------------------------------------------
 
   /** Sends a reply, or queues it behind those that are due first. */
-  private answer(header: Header, bytes: Uint8Array): undefined {
+  private answer(header: Header, bytes: Uint8Array): Outcome {
     if (!header.noReply) {
-      this.settle(this.reserve(), bytes);
+      this.replies.settle(this.replies.reserve(), bytes);
     }
-  }
-
-  private reserve(): Reply {
-    const reply: Reply = { bytes: undefined };
-    this.replies.push(reply);
-    return reply;
-  }
-
-  private settle(reply: Reply | undefined, bytes: Uint8Array): void {
-    if (reply === undefined) {
-      return;
-    }
-    reply.bytes = bytes;
-    for (let head = this.replies[0]; head?.bytes !== undefined; head = this.replies[0]) {
-      this.replies.shift();
-      this.options.send(head.bytes);
-    }
+    return undefined;
   }
 
   /**
@@ -204,44 +188,49 @@ export class Session {
     bytes: Uint8Array,
     exclusive: boolean,
     start: (done: () => void) => void,
-  ): undefined {
-    let isDone = false;
-    let finish: (() => void) | undefined;
+  ): Outcome {
+    const effect: { isDone: boolean; finish: () => void } = { isDone: false, finish: nothing };
     start(() => {
-      if (!isDone && !this.closed) {
-        isDone = true;
-        finish?.();
+      if (!effect.isDone && !this.closed) {
+        effect.isDone = true;
+        effect.finish();
       }
     });
-    const reply = header.noReply ? undefined : this.reserve();
-    if (isDone) {
-      this.settle(reply, bytes);
-      return;
+    const place = header.noReply ? undefined : this.replies.reserve();
+    const settle = (): void => {
+      if (place !== undefined) {
+        this.replies.settle(place, bytes);
+      }
+    };
+    if (effect.isDone) {
+      settle();
+      return undefined;
     }
     this.exclusive = exclusive;
-    finish = () => {
+    effect.finish = () => {
       this.exclusive = this.exclusive && !exclusive;
-      this.settle(reply, bytes);
+      settle();
       if (this.stalled && this.ready) {
         this.stalled = false;
         this.options.resumed();
       }
     };
+    return undefined;
   }
 
   private refuse(header: Header, error: ProtocolError): void {
     const fields = { code: error.code, errno: error.errno, command: header.command };
     this.options.log.limited('vfio-user').warn(`refused a vfio-user message: ${error.message}`, fields);
-    this.answer(header, messages.encodeErrorReply(header, error.errno));
+    this.answer(header, encodeErrorReply(header, error.errno));
   }
 
   // ---- Commands ----------------------------------------------------------------------------------------------
 
-  private version(header: Header, payload: Uint8Array): ProtocolError | undefined {
+  private version(header: Header, payload: Uint8Array): Outcome {
     if (this.negotiated) {
       return new ProtocolError('VFIO_USER_VERSION_REPEATED', 'VERSION came a second time');
     }
-    const request = messages.parseVersion(payload);
+    const request = parseVersion(payload);
     if (request instanceof ProtocolError) {
       return request;
     }
@@ -254,11 +243,11 @@ export class Session {
       maxDmaMaps: Math.min(request.maxDmaMaps ?? spec.DEFAULT_MAX_DMA_MAPS, this.options.maxDmaMaps),
       writeMultiple: request.writeMultiple === true,
     };
-    return this.answer(header, messages.encodeVersionReply(header, reply, header.size));
+    return this.answer(header, encodeVersionReply(header, reply, header.size));
   }
 
-  private dmaMap(header: Header, payload: Uint8Array, fds: number[]): ProtocolError | undefined {
-    const request = messages.parseDmaMap(payload);
+  private dmaMap(header: Header, payload: Uint8Array, fds: number[]): Outcome {
+    const request = dma.parseDmaMap(payload);
     if (request instanceof ProtocolError) {
       return request;
     }
@@ -277,11 +266,11 @@ export class Session {
     this.regions.set(address, size);
     const fields = { address: hex(address), size: hex(size), shared: fd !== undefined, writable };
     this.options.log.debug('guest memory added', fields);
-    return this.answer(header, messages.encodeEmptyReply(header));
+    return this.answer(header, encodeEmptyReply(header));
   }
 
-  private dmaUnmap(header: Header, payload: Uint8Array): ProtocolError | undefined {
-    const request = messages.parseDmaUnmap(payload);
+  private dmaUnmap(header: Header, payload: Uint8Array): Outcome {
+    const request = dma.parseDmaUnmap(payload);
     if (request instanceof ProtocolError) {
       return request;
     }
@@ -289,7 +278,7 @@ export class Session {
       return notSupported('DMA_UNMAP with a bitmap of dirty pages is not offered');
     }
     const { device } = this.options;
-    const reply = messages.encodeDmaUnmapReply(header, payload);
+    const reply = dma.encodeDmaUnmapReply(header, payload);
     if (request.all) {
       const regions = [...this.regions];
       this.regions.clear();
@@ -302,8 +291,8 @@ export class Session {
     return undefined;
   }
 
-  private regionInfo(header: Header, payload: Uint8Array): ProtocolError | undefined {
-    const index = messages.parseRegionInfo(payload);
+  private regionInfo(header: Header, payload: Uint8Array): Outcome {
+    const index = info.parseRegionInfo(payload);
     if (index instanceof ProtocolError) {
       return index;
     }
@@ -312,106 +301,31 @@ export class Session {
     }
     const region = REGIONS.get(index);
     const bytes = region === undefined ? 0 : this.options.device.regionBytes(region);
-    return this.answer(header, messages.encodeRegionInfoReply(header, index, bytes));
+    return this.answer(header, info.encodeRegionInfoReply(header, index, bytes));
   }
 
-  private irqInfo(header: Header, payload: Uint8Array): ProtocolError | undefined {
-    const index = messages.parseIrqInfo(payload);
+  private irqInfo(header: Header, payload: Uint8Array): Outcome {
+    const index = info.parseIrqInfo(payload);
     if (index instanceof ProtocolError) {
       return index;
     }
-    if (index >= spec.IRQ_INDEX_COUNT) {
-      return outOfRange(`interrupt type ${index} of ${spec.IRQ_INDEX_COUNT}`);
+    const irq = this.interrupts.info(index);
+    if (irq instanceof ProtocolError) {
+      return irq;
     }
-    const flags = index === spec.IRQ_INDEX_ERR ? spec.IRQ_FLAG_EVENTFD : (INTERRUPTS.get(index)?.flags ?? 0);
-    const count = this.interruptCount(index);
-    return this.answer(header, messages.encodeIrqInfoReply(header, index, flags, count));
+    return this.answer(header, info.encodeIrqInfoReply(header, index, irq.flags, irq.count));
   }
 
-  private interruptCount(index: number): number {
-    const interrupt = INTERRUPTS.get(index);
-    if (interrupt !== undefined) {
-      return this.options.device.interruptCount(interrupt.kind);
-    }
-    return index === spec.IRQ_INDEX_ERR ? 1 : 0;
-  }
-
-  private setIrqs(header: Header, payload: Uint8Array, fds: number[]): ProtocolError | undefined {
-    const request = messages.parseSetIrqs(payload);
+  private setIrqs(header: Header, payload: Uint8Array, fds: number[]): Outcome {
+    const request = parseSetIrqs(payload);
     if (request instanceof ProtocolError) {
       return request;
     }
-    const { index, start, count, data, action } = request;
-    if (index >= spec.IRQ_INDEX_COUNT) {
-      return outOfRange(`interrupt type ${index} of ${spec.IRQ_INDEX_COUNT}`);
-    }
-    const disable = data === 'none' && action === 'trigger' && count === 0 && start === 0;
-    const available = this.interruptCount(index);
-    // Numbers are doubles: two u32 never wrap.
-    if (!disable && (count === 0 || start + count > available)) {
-      return outOfRange(`interrupts ${start} and ${count} on of ${available} of type ${index}`);
-    }
-    const error = disable ? this.disableInterrupts(index) : this.applyIrqs(request, fds);
-    return error ?? this.answer(header, messages.encodeEmptyReply(header));
-  }
-
-  private disableInterrupts(index: number): undefined {
-    const interrupt = INTERRUPTS.get(index);
-    if (interrupt !== undefined) {
-      this.options.device.notifiersClear(interrupt.kind);
-    } else if (index === spec.IRQ_INDEX_ERR) {
-      this.setErrorNotifier(undefined);
-    }
-  }
-
-  /** The range was checked; `fds` loses those that are taken. */
-  private applyIrqs(request: SetIrqsRequest, fds: number[]): ProtocolError | undefined {
-    const { index, start, count, data, action } = request;
-    const kind = INTERRUPTS.get(index)?.kind;
-    if (data === 'eventfd') {
-      if (action !== 'trigger') {
-        return notSupported(`SET_IRQS with an eventfd to ${action} is not offered`);
-      }
-      if (fds.length > 0 && fds.length < count) {
-        return new ProtocolError(
-          'VFIO_USER_FDS',
-          `SET_IRQS of ${count} interrupts with ${fds.length} eventfds`,
-        );
-      }
-      for (let vector = start; vector < start + count; vector++) {
-        if (kind === undefined) {
-          this.setErrorNotifier(fds.shift());
-        } else {
-          this.options.device.notifierSet(kind, vector, fds.shift());
-        }
-      }
-      return undefined;
-    }
-    if (kind === undefined || action === 'mask' || (action === 'unmask' && kind !== 'intx')) {
-      return notSupported(`SET_IRQS to ${action} interrupt type ${index} is not offered`);
-    }
-    for (let vector = start; vector < start + count; vector++) {
-      if (request.bools !== undefined && request.bools[vector - start] === 0) {
-        continue;
-      }
-      if (action === 'unmask') {
-        this.options.device.intxUnmask();
-      } else {
-        this.options.device.interruptTrigger(kind, vector);
-      }
-    }
-    return undefined;
-  }
-
-  private setErrorNotifier(fd: number | undefined): void {
-    if (this.errorNotifier !== undefined) {
-      this.options.closeFd(this.errorNotifier);
-    }
-    this.errorNotifier = fd;
+    return this.interrupts.set(request, fds) ?? this.answer(header, encodeEmptyReply(header));
   }
 
   /** The region that holds all of an access, or what is wrong with it. */
-  private locate(access: RegionReadRequest): DeviceRegion | ProtocolError {
+  private locate(access: access.RegionReadRequest): DeviceRegion | ProtocolError {
     const region = REGIONS.get(access.region);
     const bytes = region === undefined ? 0 : this.options.device.regionBytes(region);
     if (region === undefined || access.offset > bytes || access.count > bytes - access.offset) {
@@ -421,8 +335,8 @@ export class Session {
     return region;
   }
 
-  private regionRead(header: Header, payload: Uint8Array): ProtocolError | undefined {
-    const request = messages.parseRegionRead(payload);
+  private regionRead(header: Header, payload: Uint8Array): Outcome {
+    const request = access.parseRegionRead(payload);
     if (request instanceof ProtocolError) {
       return request;
     }
@@ -431,11 +345,11 @@ export class Session {
       return region;
     }
     const data = this.options.device.regionRead(region, request.offset, request.count);
-    return this.answer(header, messages.encodeRegionReadReply(header, payload, data));
+    return this.answer(header, access.encodeRegionReadReply(header, payload, data));
   }
 
-  private regionWrite(header: Header, payload: Uint8Array): ProtocolError | undefined {
-    const request = messages.parseRegionWrite(payload);
+  private regionWrite(header: Header, payload: Uint8Array): Outcome {
+    const request = access.parseRegionWrite(payload);
     if (request instanceof ProtocolError) {
       return request;
     }
@@ -449,18 +363,18 @@ export class Session {
       device.regionWrite(region, request.offset, request.data, nothing);
       return undefined;
     }
-    const reply = messages.encodeRegionWriteReply(header, payload);
+    const reply = access.encodeRegionWriteReply(header, payload);
     return this.defer(header, reply, true, (done) => {
       device.regionWrite(region, request.offset, request.data, done);
     });
   }
 
-  private regionWriteMulti(header: Header, payload: Uint8Array): ProtocolError | undefined {
-    const requests = messages.parseRegionWriteMulti(payload);
+  private regionWriteMulti(header: Header, payload: Uint8Array): Outcome {
+    const requests = access.parseRegionWriteMulti(payload);
     if (requests instanceof ProtocolError) {
       return requests;
     }
-    const writes: { region: DeviceRegion; request: RegionWriteRequest }[] = [];
+    const writes: { region: DeviceRegion; request: access.RegionWriteRequest }[] = [];
     for (const request of requests) {
       const region = this.locate(request);
       if (region instanceof ProtocolError) {
@@ -471,7 +385,7 @@ export class Session {
     const { device } = this.options;
     return this.defer(
       header,
-      messages.encodeRegionWriteMultiReply(header, payload),
+      access.encodeRegionWriteMultiReply(header, payload),
       !header.noReply,
       (done) => {
         const write = ({ region, request }: (typeof writes)[number], one: () => void): void =>
@@ -481,13 +395,13 @@ export class Session {
     );
   }
 
-  private deviceReset(header: Header, payload: Uint8Array): ProtocolError | undefined {
-    const error = messages.parseDeviceReset(payload);
+  private deviceReset(header: Header, payload: Uint8Array): Outcome {
+    const error = access.parseDeviceReset(payload);
     if (error !== undefined) {
       return error;
     }
     const { device } = this.options;
-    return this.defer(header, messages.encodeEmptyReply(header), true, (done) => device.reset(done));
+    return this.defer(header, encodeEmptyReply(header), true, (done) => device.reset(done));
   }
 }
 
