@@ -1,0 +1,20 @@
+// Asynchronous Event Request (Base 5.2): completes at once when an event is pending, else waits without an entry of
+// the admin completion queue. At most AERL + 1 wait; they end with an event, an Abort or a reset.
+
+import { asyncEventRoom, asyncEventTake, asyncEventWait } from '../controller/async-events.ts';
+import { parkedBegin } from '../queue/completion.ts';
+import { STATUS_AER_LIMIT_EXCEEDED } from '../spec/nvme.ts';
+import { PENDING, Slot } from '../wire/slot.ts';
+import { DONE, refuse } from '../wire/status.ts';
+
+export function asyncEventRequest(slot: Slot): u32 {
+  if (!asyncEventRoom()) return refuse(STATUS_AER_LIMIT_EXCEEDED);
+  const event = asyncEventTake();
+  if (event >= 0) {
+    slot.result = <u32>event;
+    return DONE;
+  }
+  asyncEventWait(slot);
+  parkedBegin(slot);
+  return PENDING;
+}

@@ -1,0 +1,62 @@
+// The Error Information log (LID 01h, Base 5.16.1.2): the last ERROR_LOG_ENTRIES commands that failed, and errors
+// that belong to no command, newest first. The counter runs since power-on and never repeats.
+
+import {
+  LOG_ERROR_CID,
+  LOG_ERROR_COUNT,
+  LOG_ERROR_ENTRY_BYTES,
+  LOG_ERROR_LBA,
+  LOG_ERROR_NSID,
+  LOG_ERROR_PARAMETER,
+  LOG_ERROR_PARAMETER_NONE,
+  LOG_ERROR_SQID,
+  LOG_ERROR_STATUS,
+} from '../spec/nvme-logs.ts';
+import { CID_NONE, CQE_STATUS_SHIFT, NVM_FLUSH, SQE_CDW10 } from '../spec/nvme.ts';
+import { Slot } from '../wire/slot.ts';
+import { ERROR_LOG_BASE, ERROR_LOG_ENTRIES, controller } from './record.ts';
+
+if ((ERROR_LOG_ENTRIES & (ERROR_LOG_ENTRIES - 1)) != 0) ERROR('the ring of errors must be a power of two');
+
+/** Notes that this slot's command failed with `slot.status`. */
+export function errorLogAdd(slot: Slot): void {
+  const sqe = slot.sqe;
+  const at = entryAdd(slot.sqid, sqe.cid, slot.status, sqe.nsid);
+  // Only commands of I/O queues that name blocks have an LBA to tell.
+  if (slot.sqid != 0 && sqe.opcode != <u8>NVM_FLUSH) {
+    store<u64>(at, load<u64>(changetype<usize>(sqe), SQE_CDW10), LOG_ERROR_LBA);
+  }
+}
+
+/** Notes an error that belongs to a queue, or with LOG_ERROR_SQID_NONE to none, and to no command. */
+export function errorLogAddEvent(sqid: u32, status: u32): void {
+  entryAdd(sqid, CID_NONE, status, 0);
+}
+
+/** Writes the whole log, ERROR_LOG_ENTRIES entries, newest first; those never used are zeros. */
+export function errorLogFill(at: usize): void {
+  const head: u32 = controller().errorLogHead;
+  for (let age: u32 = 0; age < ERROR_LOG_ENTRIES; age++) {
+    memory.copy(at + age * LOG_ERROR_ENTRY_BYTES, entryAt(head - age), LOG_ERROR_ENTRY_BYTES);
+  }
+}
+
+function entryAt(index: u32): usize {
+  return <usize>ERROR_LOG_BASE + (index & (ERROR_LOG_ENTRIES - 1)) * LOG_ERROR_ENTRY_BYTES;
+}
+
+function entryAdd(sqid: u32, cid: u32, status: u32, nsid: u32): usize {
+  const c = controller();
+  const index = (<u32>c.errorLogHead + 1) & (ERROR_LOG_ENTRIES - 1);
+  const at = entryAt(index);
+  c.errorCount += 1;
+  memory.fill(at, 0, LOG_ERROR_ENTRY_BYTES);
+  store<u64>(at, c.errorCount, LOG_ERROR_COUNT);
+  store<u16>(at, <u16>sqid, LOG_ERROR_SQID);
+  store<u16>(at, <u16>cid, LOG_ERROR_CID);
+  store<u16>(at, <u16>(status << CQE_STATUS_SHIFT), LOG_ERROR_STATUS);
+  store<u16>(at, <u16>LOG_ERROR_PARAMETER_NONE, LOG_ERROR_PARAMETER);
+  store<u32>(at, nsid, LOG_ERROR_NSID);
+  c.errorLogHead = <u8>index;
+  return at;
+}

@@ -1,0 +1,139 @@
+// The controller's scalar state: one fixed overlay on the CONTROLLER area of the state image, and the small tables
+// behind it. Nothing of a controller is kept in a Wasm global; whoever loads the image has the controller.
+//
+//   offset   bytes
+//   0x0000     512   ControllerRecord: registers, life cycle, features, events, health
+//   0x0200     512   Error Recovery of each namespace: TLER, u16 (feature 05h)
+//   0x0400     128   Interrupt Vector Configuration: one byte a vector, 1 = coalescing disabled (feature 09h)
+//   0x0480     128   pending asynchronous events: PENDING_EVENTS_MAX words, DW0 of their completions
+//   0x1000    4096   Error Information log: ERROR_LOG_ENTRIES entries, a ring
+//   0x4000   16384   queue/ and dispatch: QUEUE_STATE_BASE
+
+import { CONTROLLER_BASE, CONTROLLER_SIZE, IO_QUEUE_PAIRS_MAX, NAMESPACE_COUNT } from '../abi/memory-map.ts';
+import { LOG_ERROR_ENTRY_BYTES } from '../spec/nvme-logs.ts';
+
+/** Asynchronous Event Requests that may be outstanding (AERL + 1). */
+export const AER_LIMIT: u32 = 4;
+/** Asynchronous events that wait for a request or for their type to be unmasked; more of them are dropped. */
+export const PENDING_EVENTS_MAX: u32 = 32;
+/** Entries of the Error Information log (ELPE + 1). */
+export const ERROR_LOG_ENTRIES: u32 = 64;
+/** Interrupt vectors: the admin queue's and one for each I/O queue pair. */
+export const VECTOR_COUNT_MAX: u32 = IO_QUEUE_PAIRS_MAX + 1;
+
+export const CONTROLLER_RECORD_BYTES: u32 = 512;
+export const ERROR_RECOVERY_BASE: u32 = CONTROLLER_BASE + 0x200;
+export const VECTOR_CONFIG_BASE: u32 = CONTROLLER_BASE + 0x400;
+export const PENDING_EVENTS_BASE: u32 = CONTROLLER_BASE + 0x480;
+export const ERROR_LOG_BASE: u32 = CONTROLLER_BASE + 0x1000;
+/** Scalar state of queue/ and of dispatch lives from here to the end of the area. */
+export const QUEUE_STATE_BASE: u32 = CONTROLLER_BASE + 0x4000;
+
+/** CC.EN is 0. */
+export const LIFE_DISABLED: u8 = 0;
+/** CC.EN is 1; requests of an earlier life are still with the caller, so CSTS.RDY stays 0. */
+export const LIFE_ENABLING: u8 = 1;
+/** CSTS.RDY is 1. */
+export const LIFE_READY: u8 = 2;
+/** CC.EN became 0; CSTS.RDY stays 1 until the caller has handed back every request. */
+export const LIFE_DISABLING: u8 = 3;
+/** CSTS.CFS is 1: nothing but a reset helps. */
+export const LIFE_FAILED: u8 = 4;
+
+@unmanaged
+export class ControllerRecord {
+  /** Admin queue base addresses as written (ASQ, ACQ). */
+  asq: u64;
+  acq: u64;
+  /** Registers as the guest reads them. */
+  aqa: u32;
+  cc: u32;
+  csts: u32;
+  /** Interrupt mask, one bit a vector (INTMS and INTMC show the same). */
+  interruptMask: u32;
+
+  /** LIFE_*. */
+  life: u8;
+  /** 1 while shutdown processing runs: the flushes of its namespaces. */
+  shutdownFlushing: u8;
+  /** Asynchronous Event Requests outstanding. */
+  aerCount: u8;
+  /** Asynchronous event types that are masked until their log page was read: bit per type. */
+  eventMask: u8;
+  /** Pending asynchronous events. */
+  pendingEventCount: u8;
+  /** Newest entry of the Error Information log, as an index of the ring. */
+  errorLogHead: u8;
+  /** SMART critical warnings that were already reported since the log was last read. */
+  warningsReported: u8;
+  reserved0: u8;
+
+  /** Slots of the outstanding Asynchronous Event Requests, oldest first. */
+  aerSlot0: u16;
+  aerSlot1: u16;
+  aerSlot2: u16;
+  aerSlot3: u16;
+  /** Log page of the event that masked its type, one byte a type. */
+  eventLid: u32;
+
+  /** Arbitration (01h). */
+  featureArbitration: u32;
+  /** Power Management (02h). */
+  featurePower: u32;
+  /** Temperature Threshold (04h), composite: over and under, kelvins. */
+  featureTemperatureOver: u16;
+  featureTemperatureUnder: u16;
+  /** Volatile Write Cache (06h). */
+  featureWriteCache: u32;
+  /** Interrupt Coalescing (08h). */
+  featureCoalescing: u32;
+  /** Write Atomicity Normal (0Ah). */
+  featureWriteAtomicity: u32;
+  /** Asynchronous Event Configuration (0Bh). */
+  featureAsyncEvents: u32;
+  reserved1: u32;
+
+  /** Errors since power-on: the count of the newest Error Information entry. */
+  errorCount: u64;
+  /** Units of 512 bytes that were read and written by the guest. */
+  unitsRead: u64;
+  unitsWritten: u64;
+  /** Commands completed. */
+  commandsRead: u64;
+  commandsWritten: u64;
+  /** Commands that the medium failed. */
+  mediaErrors: u64;
+  /** Latest `now` of queue_poll, microseconds. */
+  now: u64;
+  /** `now` when power-on time was last added up, and the sum, microseconds. */
+  powerOnSince: u64;
+  powerOnTime: u64;
+
+  /** Records in the EVENT area since they were last taken, and those that found no room. */
+  eventCount: u32;
+  eventDropped: u32;
+
+  /** The image's configuration, checked once by core_init and kept where the guest cannot matter. */
+  queuePairs: u16;
+  queueEntries: u16;
+  slots: u16;
+  /** 1 when some active namespace has a volatile write cache. */
+  volatileCache: u8;
+  reserved2: u8;
+  configFlags: u32;
+}
+
+/** The one controller of this image. */
+export function controller(): ControllerRecord {
+  return changetype<ControllerRecord>(<usize>CONTROLLER_BASE);
+}
+
+if (offsetof<ControllerRecord>() > CONTROLLER_RECORD_BYTES)
+  ERROR('ControllerRecord is larger than its place');
+if (offsetof<ControllerRecord>('aerSlot0') != 40) ERROR('AER slots are expected at byte 40');
+if (offsetof<ControllerRecord>('errorCount') % 8 != 0) ERROR('counters must be 8-byte aligned');
+if (NAMESPACE_COUNT * 2 > 0x200) ERROR('Error Recovery table is too small');
+if (VECTOR_COUNT_MAX > 128) ERROR('vector table is too small');
+if (PENDING_EVENTS_MAX * 4 > 128) ERROR('event queue is too small');
+if (ERROR_LOG_ENTRIES * LOG_ERROR_ENTRY_BYTES > 0x1000) ERROR('error log is too small');
+if (CONTROLLER_SIZE < 0x8000) ERROR('CONTROLLER area is too small');
