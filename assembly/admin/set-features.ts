@@ -3,12 +3,10 @@
 // Switching the volatile write cache off flushes every namespace first, so that what was completed is durable then.
 
 import { NAMESPACE_COUNT } from '../abi/memory-map.ts';
-import { flushAllBegin } from '../controller/flush-all.ts';
 import {
   errorRecoverySet,
   featureNamespaceSpecific,
   featureSupported,
-  ioQueuesExist,
   queuePairs,
   vectorCoalescingDisable,
   vectorCount,
@@ -16,6 +14,8 @@ import {
 import { warningsReview } from '../controller/health.ts';
 import { nsidCheck, nsidIsController } from '../controller/namespaces.ts';
 import { controller } from '../controller/record.ts';
+import { flushAllBegin } from '../dptr/flush-all.ts';
+import { ioQueuesExist } from '../queue/lifecycle.ts';
 import {
   ARBITRATION_RESERVED_MASK,
   COALESCING_RESERVED_MASK,

@@ -2,7 +2,7 @@
 // for. None is saveable; a Controller Level Reset brings the defaults back. Commands: admin/get-features.ts and
 // admin/set-features.ts.
 
-import { NAMESPACE_COUNT, QUEUE_COUNT } from '../abi/memory-map.ts';
+import { NAMESPACE_COUNT } from '../abi/memory-map.ts';
 import { CONFIG_FLAG_SHADOW_DOORBELLS } from '../abi/records.ts';
 import {
   ARBITRATION_BURST_UNLIMITED,
@@ -20,7 +20,6 @@ import {
   FID_WRITE_ATOMICITY,
   WRITE_CACHE_ENABLE,
 } from '../spec/nvme-features.ts';
-import { CompletionQueue, QUEUE_ABSENT } from '../wire/queue.ts';
 import { TEMPERATURE_WARNING } from './health.ts';
 import { ERROR_RECOVERY_BASE, VECTOR_CONFIG_BASE, VECTOR_COUNT_MAX, controller } from './record.ts';
 
@@ -65,14 +64,6 @@ export function writeCacheEnabled(): bool {
 /** I/O submission queues, and I/O completion queues, that the guest may create: queue ids 1 to this number. */
 export function queuePairs(): u32 {
   return controller().queuePairs;
-}
-
-/** Whether the guest has created an I/O queue. There is no submission queue without a completion queue. */
-export function ioQueuesExist(): bool {
-  for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
-    if (CompletionQueue.at(qid).state != QUEUE_ABSENT) return true;
-  }
-  return false;
 }
 
 /** Interrupt vectors: the admin queue's and one for each I/O queue pair. */

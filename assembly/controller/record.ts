@@ -7,7 +7,6 @@
 //   0x0400     128   Interrupt Vector Configuration: one byte a vector, 1 = coalescing disabled (feature 09h)
 //   0x0480     128   pending asynchronous events: PENDING_EVENTS_MAX words, DW0 of their completions
 //   0x1000    4096   Error Information log: ERROR_LOG_ENTRIES entries, a ring
-//   0x4000   16384   queue/ and dispatch: QUEUE_STATE_BASE
 
 import { CONTROLLER_BASE, CONTROLLER_SIZE, IO_QUEUE_PAIRS_MAX, NAMESPACE_COUNT } from '../abi/memory-map.ts';
 import { LOG_ERROR_ENTRY_BYTES } from '../spec/nvme-logs.ts';
@@ -26,8 +25,6 @@ export const ERROR_RECOVERY_BASE: u32 = CONTROLLER_BASE + 0x200;
 export const VECTOR_CONFIG_BASE: u32 = CONTROLLER_BASE + 0x400;
 export const PENDING_EVENTS_BASE: u32 = CONTROLLER_BASE + 0x480;
 export const ERROR_LOG_BASE: u32 = CONTROLLER_BASE + 0x1000;
-/** Scalar state of queue/ and of dispatch lives from here to the end of the area. */
-export const QUEUE_STATE_BASE: u32 = CONTROLLER_BASE + 0x4000;
 
 /** CC.EN is 0. */
 export const LIFE_DISABLED: u8 = 0;
@@ -136,4 +133,4 @@ if (NAMESPACE_COUNT * 2 > 0x200) ERROR('Error Recovery table is too small');
 if (VECTOR_COUNT_MAX > 128) ERROR('vector table is too small');
 if (PENDING_EVENTS_MAX * 4 > 128) ERROR('event queue is too small');
 if (ERROR_LOG_ENTRIES * LOG_ERROR_ENTRY_BYTES > 0x1000) ERROR('error log is too small');
-if (CONTROLLER_SIZE < 0x8000) ERROR('CONTROLLER area is too small');
+if (CONTROLLER_SIZE < 0x2000) ERROR('CONTROLLER area is too small');

@@ -5,7 +5,7 @@ import { requestIssue } from '../queue/requests.ts';
 import { slotAvailable, slotFree, slotTake } from '../queue/slots.ts';
 import { SQE_BYTES } from '../spec/nvme.ts';
 import { ISSUE, SQID_INTERNAL, Slot } from '../wire/slot.ts';
-import { flushAllBegin, flushAllNext } from './flush-all.ts';
+import { flushAllBegin, flushAllNext } from '../dptr/flush-all.ts';
 import { nextVolatileNamespace } from './namespaces.ts';
 import { controller } from './record.ts';
 

@@ -11,6 +11,7 @@
 // Registers change here and nowhere else. Fetching stops with EN, CFS and the first shutdown notification; requests
 // that are with the caller are waited for, because they may still write to the guest's memory.
 
+import { CONTROLLER_BASE, CONTROLLER_SIZE } from '../abi/memory-map.ts';
 import {
   EVENT_CONTROLLER_DISABLED,
   EVENT_CONTROLLER_FAILED,
@@ -19,6 +20,7 @@ import {
   FAILED_ADMIN_QUEUE,
   FAILED_BY_CALLER,
   FAILED_CONFIGURATION,
+  INIT_OK,
 } from '../abi/records.ts';
 import { adminQueueCreate, queuesReset } from '../queue/lifecycle.ts';
 import { requestsOutstanding } from '../queue/slots.ts';
@@ -57,8 +59,10 @@ import {
 import { Scheduler } from '../wire/queue.ts';
 import { SLOT_NONE, Slot } from '../wire/slot.ts';
 import { asyncEventsReset } from './async-events.ts';
+import { configAccept } from './config.ts';
 import { eventRecord } from './event-records.ts';
 import { featuresReset } from './features.ts';
+import { clockStart } from './health.ts';
 import {
   LIFE_DISABLED,
   LIFE_DISABLING,
@@ -77,6 +81,20 @@ import {
 
 /** CC as far as this controller has it: EN, CSS, MPS, AMS, SHN, IOSQES, IOCQES. */
 const CC_WRITABLE: u32 = 0x00fffff1;
+
+/** core_init: a controller at power-on with what the CONFIG and NAMESPACE areas say. INIT_*. */
+export function controllerInit(): u32 {
+  memory.fill(CONTROLLER_BASE, 0, CONTROLLER_SIZE);
+  const result = configAccept();
+  if (result == <u32>INIT_OK) featuresReset();
+  return result;
+}
+
+/** core_resume: the image goes on; its configuration is looked at again, since the image came from outside. INIT_*. */
+export function controllerResume(): u32 {
+  clockStart();
+  return configAccept();
+}
 
 /** Whether commands may be fetched: CSTS.RDY without CFS, and no shutdown was asked for. */
 export function controllerEnabled(): bool {
