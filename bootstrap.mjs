@@ -213,6 +213,59 @@ function removeOrphans() {
   }
 }
 
+/** What asc is told for every module: raw memory that the caller gives, no runtime, nothing imported but it and abort. */
+const ASC = [
+  '--runtime',
+  'stub',
+  '--importMemory',
+  '--noExportMemory',
+  '--initialMemory',
+  '1',
+  '--maximumMemory',
+  '65536',
+];
+const ASC_THREADS = ['--sharedMemory', '--enable', 'threads,simd'];
+const ASC_RELEASE = ['--optimizeLevel', '3', '--shrinkLevel', '0', '--converge'];
+const ASC_DEBUG = ['--debug', '--sourceMap'];
+
+/** The Wasm modules in build/core: name, entry and flags. */
+const MODULES = [
+  { name: 'doorbell-core', entry: 'assembly/index.ts', flags: [...ASC_THREADS, ...ASC_RELEASE] },
+  { name: 'doorbell-core-debug', entry: 'assembly/index.ts', flags: [...ASC_THREADS, ...ASC_DEBUG] },
+  // For tools that know neither atomics nor SIMD.
+  { name: 'doorbell-core-plain', entry: 'assembly/index.ts', flags: ['--disable', 'simd', ...ASC_RELEASE] },
+  {
+    name: 'doorbell-driver',
+    entry: 'assembly/driver/index.ts',
+    flags: [...ASC_THREADS, ...ASC_RELEASE, '--memoryBase', '32768'],
+  },
+];
+
+/** @type {Step} */
+const wasm = {
+  name: 'Wasm',
+  inputs: () => [...TOOLS, ...filesBelow('assembly', /\.ts$/)],
+  outputs: () => MODULES.map(({ name }) => `build/core/${name}.wasm`),
+  run: async () => {
+    const queue = [...MODULES];
+    /** @type {Result[]} */
+    const results = [];
+    const worker = async () => {
+      for (let module = queue.shift(); module !== undefined; module = queue.shift()) {
+        const { name, entry, flags } = module;
+        const output = ['--outFile', `build/core/${name}.wasm`];
+        results.push(
+          await captureNode('node_modules/assemblyscript/bin/asc.js', entry, ...ASC, ...flags, ...output),
+        );
+      }
+    };
+    await Promise.all([worker(), worker()]);
+    // The modules share their sources, and so their errors: one report is enough.
+    return results.find(({ status }) => status !== 0) ?? { status: 0, output: '' };
+  },
+  cure: 'Mend the compiler errors above.',
+};
+
 /** @type {Step} */
 const addon = {
   name: 'Addon',
@@ -334,9 +387,12 @@ async function providePackages() {
 async function buildAll() {
   await withLock(async () => {
     await providePackages();
-    await runStep(typescript);
     // The addon may need liburing, which the compiled target knows how to get.
-    await runStep(addon);
+    const node = runStep(typescript).then(() => runStep(addon));
+    const results = await Promise.allSettled([runStep(wasm), node]);
+    const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    for (const reason of reasons.slice(1)) say(reason.message);
+    if (reasons.length > 0) throw reasons[0];
   });
 }
 

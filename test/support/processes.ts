@@ -34,11 +34,12 @@ export async function runNode(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
   const mark = randomUUID();
+  const { NODE_TEST_CONTEXT: _ofThisProcess, ...inherited } = process.env;
   const child = spawn(process.execPath, args, {
     cwd: directory,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment, [MARK]: mark },
+    env: { ...inherited, ...environment, [MARK]: mark },
   });
   const output: Buffer[] = [];
   const errors: Buffer[] = [];
