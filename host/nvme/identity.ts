@@ -49,7 +49,7 @@ export function subsystemIds(machine: string, socketPath: string): SubsystemIds 
   const uuid = hashUuid('subsystem', machine, socketPath);
   return {
     nqn: `nqn.2014-08.org.nvmexpress:uuid:${formatUuid(uuid)}`,
-    // 80 bits of hash: 16 digits of base 32 would do, hexadecimal is what people compare by eye.
+    // 72 bits of the hash fill the 20 characters.
     serial: `DB${hash('serial', machine, socketPath).toString('hex').slice(0, 18).toUpperCase()}`,
   };
 }

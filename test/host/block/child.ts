@@ -1,7 +1,7 @@
 // A second process for the tests of files.
 //
 //   hold PATH rw|ro   opens the file, prints `held` or the code of the refusal, and waits for the end of its input
-//   fill PATH         fills a file of 4 MiB where there is no space for it, and prints what happened as JSON
+//   fill PATH         writes the last 4 MiB of a file, which have no space, and prints what happened as JSON
 
 import * as abi from '../../../assembly/abi/records.ts';
 import type { FileSpec } from '../../../host/block/backend.ts';
@@ -10,6 +10,7 @@ import { UsageError } from '../../../host/config/usage-error.ts';
 import { Machine } from './machine.ts';
 
 const KIB = 1024;
+const FILLED = 4096 * KIB;
 
 const [command = '', path = '', access = 'rw'] = process.argv.slice(2);
 const spec: FileSpec = {
@@ -40,13 +41,14 @@ function fill(): void {
   const machine = new Machine(backend);
   const bytes = Buffer.alloc(64 * KIB, 0x5a);
   const results: string[] = [];
-  for (let offset = 0; offset < 4096 * KIB; offset += bytes.length) {
-    const result = machine.write(offset, bytes) ?? '';
+  const start = backend.storage.length - FILLED;
+  for (let offset = 0; offset < FILLED; offset += bytes.length) {
+    const result = machine.write(start + offset, bytes) ?? '';
     if (results.at(-1) !== result) results.push(result);
   }
-  const first = machine.read(0, bytes.length, 1024 * KIB).equals(bytes);
+  const first = machine.read(start, bytes.length, 1024 * KIB).equals(bytes);
   // What was freed can be used again, at once.
-  machine.run({ operation: abi.OPERATION_DEALLOCATE, segments: [[0, 128 * KIB]] });
-  const again = machine.write(0, bytes);
+  machine.run({ operation: abi.OPERATION_DEALLOCATE, segments: [[start, 128 * KIB]] });
+  const again = machine.write(start, bytes);
   console.log(JSON.stringify({ results, first, again }));
 }

@@ -208,14 +208,14 @@ function zeroTests(withMachine: WithMachine, blockSize: BlockSize): void {
         [2 * MIB - blockSize, blockSize],
       ];
       assert.deepEqual(machine.run({ operation: abi.OPERATION_DEALLOCATE, segments: ranges }), ['BLOCK_OK']);
+      // Before anything is read: memory counts as in use once it was looked at.
+      const freed = before === undefined ? 0 : before - (allocatedBytes?.() ?? 0);
       if (backend.geometry.deallocate) {
         for (const [at, count] of ranges) bytes.fill(0, at, at + count);
+        if (before !== undefined) assert.ok(freed >= MIB, `${freed} of ${before} bytes were freed`);
       }
       assert.ok(machine.read(0, MIB).equals(bytes.subarray(0, MIB)));
       assert.ok(machine.read(MIB, MIB).equals(bytes.subarray(MIB)));
-      if (allocatedBytes !== undefined && before !== undefined && backend.geometry.deallocate) {
-        assert.ok(before - allocatedBytes() >= MIB, `${before} bytes before, ${allocatedBytes()} after`);
-      }
     });
   });
 
@@ -251,7 +251,7 @@ function refusalTests(withMachine: WithMachine, blockSize: BlockSize): void {
           { operation: abi.OPERATION_READ, offset, length, segments },
           { operation: abi.OPERATION_WRITE, offset, length, segments },
           { operation: abi.OPERATION_WRITE_ZEROES, offset, length },
-          { operation: abi.OPERATION_WRITE_ZEROES, offset: 0, length: offset + block },
+          { operation: abi.OPERATION_WRITE_ZEROES, offset: blockSize, length: 2n ** 64n - block },
           { operation: abi.OPERATION_READ, offset: 0, length, segments },
         );
         assert.deepEqual(results, [...Array<string>(4).fill('BLOCK_OUT_OF_RANGE'), 'BLOCK_OK']);

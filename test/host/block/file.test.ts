@@ -230,9 +230,9 @@ describe('no space', () => {
   test('a limit on file sizes is no space either', () => {
     const file = fresh();
     fs.writeFileSync(file, '');
-    fs.truncateSync(file, 4 * MIB);
-    // Units of 512 bytes in POSIX shells: 1 MiB.
-    const script = 'ulimit -f 2048 && exec "$1" "$2" fill "$3"';
+    fs.truncateSync(file, 12 * MIB);
+    // Units of 512 bytes in POSIX shells: 9 MiB, enough for the memory of a guest.
+    const script = 'ulimit -f 18432 && exec "$1" "$2" fill "$3"';
     const child = spawnSync('sh', ['-c', script, 'sh', process.execPath, CHILD, file]);
     assert.equal(child.status, 0, child.stderr.toString());
     const outcome = JSON.parse(child.stdout.toString()) as {

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseSocket } from '../../../host/config/socket-spec.ts';
+import { refused } from './refused.ts';
+
+test('a path alone, absolute or relative', () => {
+  assert.deepEqual(parseSocket('/run/a.sock'), {
+    path: '/run/a.sock',
+    namespaces: undefined,
+    cntlid: undefined,
+  });
+  assert.equal(parseSocket('a.sock', '/srv').path, '/srv/a.sock');
+  assert.equal(parseSocket('../a,,b.sock', '/srv/x').path, '/srv/a,b.sock');
+});
+
+test('with namespaces and a controller identifier', () => {
+  const socket = parseSocket('/run/a.sock,namespaces=3+1+2,cntlid=65519');
+  assert.deepEqual(socket, { path: '/run/a.sock', namespaces: [1, 2, 3], cntlid: 65519 });
+  assert.ok(Object.isFrozen(socket) && Object.isFrozen(socket.namespaces));
+});
+
+test('a path has at most 107 bytes, not characters', () => {
+  const longest = `/${'a'.repeat(106)}`;
+  assert.equal(parseSocket(longest).path, longest);
+  refused('SOCKET_PATH', /is 108 bytes long.*at most 107: use a shorter one/, () =>
+    parseSocket(`${longest}a`),
+  );
+  refused('SOCKET_PATH', /is 109 bytes long/, () => parseSocket(`/${'é'.repeat(54)}`));
+  refused('SOCKET_PATH', /at most 107/, () => parseSocket('a'.repeat(100), '/srv/directory'));
+});
+
+test('what is no path', () => {
+  refused('SOCKET_PATH', /\(empty\) has no path/, () => parseSocket(''));
+  refused('SOCKET_PATH', /has no path/, () => parseSocket(',cntlid=1'));
+  refused('SOCKET_PATH', /names a directory.*\/run\/nvme.sock/, () => parseSocket('/run/'));
+  refused('SOCKET_PATH', /zero byte/, () => parseSocket('/run/a\0b'));
+});
+
+test('fields that are not possible', () => {
+  const cases: readonly [string, RegExp][] = [
+    ['namespaces=', /NSIDs joined by \+/],
+    ['namespaces=1,2', /does not know '2'/],
+    ['namespaces=1;2', /NSIDs joined by \+/],
+    ['namespaces=1+1', /names 1 twice/],
+    ['namespaces=0', /from 1 to 256/],
+    ['namespaces=257', /from 1 to 256/],
+    ['cntlid=0', /from 1 to 65519/],
+    ['cntlid=65520', /from 1 to 65519/],
+    ['serial=X', /belongs to the whole subsystem: use --serial/],
+    ['nsid=1', /write namespaces=/],
+    ['namespace=1', /write namespaces=/],
+    ['cntldi=1', /did you mean cntlid/],
+  ];
+  for (const [field, words] of cases) {
+    const code = /know|subsystem|write names|did you/.test(words.source)
+      ? 'OPTION_UNKNOWN'
+      : 'OPTION_INVALID';
+    refused(code, words, () => parseSocket(`/run/a.sock,${field}`));
+  }
+});
