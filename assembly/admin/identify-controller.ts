@@ -15,7 +15,7 @@ import {
 } from '../abi/records.ts';
 import { shadowDoorbellsOffered } from '../controller/features.ts';
 import { TEMPERATURE_CRITICAL, TEMPERATURE_WARNING } from '../controller/health.ts';
-import { AER_LIMIT, ERROR_LOG_ENTRIES, controller } from '../controller/record.ts';
+import { ABORT_LIMIT, AER_LIMIT, ERROR_LOG_ENTRIES, controller } from '../controller/record.ts';
 import {
   CMIC_MULTI_CONTROLLER,
   CNTRLTYPE_IO,
@@ -66,7 +66,6 @@ import {
   VWC_PRESENT,
 } from '../spec/nvme-identify.ts';
 import { CQE_SHIFT, SQE_SHIFT, VS_2_0 } from '../spec/nvme.ts';
-import { ABORT_LIMIT } from './abort.ts';
 
 /** Recommended Arbitration Burst, a power of two. */
 const ARBITRATION_BURST: u8 = 6;

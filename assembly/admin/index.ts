@@ -2,6 +2,7 @@
 // that the command goes on (slot.ts).
 
 import { shadowDoorbellsOffered } from '../controller/features.ts';
+import { entrySizesSet } from '../controller/state.ts';
 import {
   ADMIN_ABORT,
   ADMIN_ASYNC_EVENT_REQUEST,
@@ -37,13 +38,13 @@ export function adminExecute(slot: Slot): u32 {
     case ADMIN_DELETE_IO_SQ:
       return deleteIoSq(slot);
     case ADMIN_CREATE_IO_SQ:
-      return createIoSq(slot);
+      return createIoSq(slot, entrySizesSet());
     case ADMIN_GET_LOG_PAGE:
       return getLogPage(slot);
     case ADMIN_DELETE_IO_CQ:
       return deleteIoCq(slot);
     case ADMIN_CREATE_IO_CQ:
-      return createIoCq(slot);
+      return createIoCq(slot, entrySizesSet());
     case ADMIN_IDENTIFY:
       return identify(slot);
     case ADMIN_ABORT:

@@ -13,6 +13,8 @@ import { LOG_ERROR_ENTRY_BYTES } from '../spec/nvme-logs.ts';
 
 /** Asynchronous Event Requests that may be outstanding (AERL + 1). */
 export const AER_LIMIT: u32 = 4;
+/** Abort commands that may be outstanding (ACL + 1). Each is executed at once, so more of them do no harm. */
+export const ABORT_LIMIT: u32 = 4;
 /** Asynchronous events that wait for a request or for their type to be unmasked; more of them are dropped. */
 export const PENDING_EVENTS_MAX: u32 = 32;
 /** Entries of the Error Information log (ELPE + 1). */
