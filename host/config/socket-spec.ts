@@ -1,5 +1,6 @@
 // `--socket PATH[,namespaces=1+2][,cntlid=N]`: where a controller listens, and what it shows.
 
+import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { NAMESPACE_COUNT } from '../../assembly/abi/memory-map.ts';
 import { parseFields, parseInteger } from './fields.ts';
@@ -66,6 +67,39 @@ function checkPath(head: string, directory: string): string {
     );
   }
   return absolute;
+}
+
+/**
+ * What an operator can do about a socket that could not be bound: `code` is that of the system error, such as
+ * EADDRINUSE. Undefined where it is not the operator's to cure.
+ */
+export function listenFailure(socketPath: string, code: string): UsageError | undefined {
+  const directory = path.dirname(socketPath);
+  switch (code) {
+    case 'EADDRINUSE':
+      if (lstatSync(socketPath, { throwIfNoEntry: false })?.isSocket() === false) {
+        return new UsageError(
+          'SOCKET_PATH',
+          `${socketPath} is there and no socket: remove it, or use another path`,
+        );
+      }
+      return new UsageError(
+        'SOCKET_BUSY',
+        `something listens on ${socketPath} already: end that process, or use another path`,
+      );
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new UsageError('SOCKET_PATH', `${directory} is not a directory: create it, or use another path`);
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new UsageError(
+        'SOCKET_PATH',
+        `no socket can be created in ${directory} by this user: change its permissions, or use another path`,
+      );
+    default:
+      return undefined;
+  }
 }
 
 /** `1+2`: the NSIDs in ascending order. */

@@ -21,6 +21,7 @@ export const USAGE_CODES = [
   'OPTION_UNKNOWN',
   'RAM_SIZE',
   'SIZE_INVALID',
+  'SOCKET_BUSY',
   'SOCKET_CONFLICT',
   'SOCKET_PATH',
 ] as const;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSocket } from '../../../host/config/socket-spec.ts';
+import { listenFailure, parseSocket } from '../../../host/config/socket-spec.ts';
 import { refused } from './refused.ts';
 
 test('a path alone, absolute or relative', () => {
@@ -57,4 +57,21 @@ test('fields that are not possible', () => {
       : 'OPTION_INVALID';
     refused(code, words, () => parseSocket(`/run/a.sock,${field}`));
   }
+});
+
+test('a socket that cannot be bound', () => {
+  const cases: readonly [string, string | undefined, RegExp][] = [
+    ['EADDRINUSE', 'SOCKET_BUSY', /listens on \/run\/x\/a.sock already: end that process/],
+    ['ENOENT', 'SOCKET_PATH', /\/run\/x is not a directory: create it/],
+    ['EACCES', 'SOCKET_PATH', /change its permissions/],
+    ['EMFILE', undefined, /^$/],
+  ];
+  for (const [errno, code, words] of cases) {
+    const failure = listenFailure('/run/x/a.sock', errno);
+    assert.equal(failure?.code, code);
+    assert.match(failure?.message ?? '', words);
+  }
+  const file = listenFailure(import.meta.filename, 'EADDRINUSE');
+  assert.equal(file?.code, 'SOCKET_PATH');
+  assert.match(file.message, /is there and no socket: remove it/);
 });

@@ -119,8 +119,8 @@ test('identifiers: derived ones are stable, chosen ones stay', () => {
   });
   assert.deepEqual(ids(chosen), ['6ba7b8109dad41d180b400c04fd430c8']);
   assert.equal(chosen.nqn, 'nqn.2026-01.com.example:one');
-  assert.equal(chosen.controllers[0]?.identity.serial, 'S1');
-  assert.equal(chosen.controllers[0]?.identity.model, 'M1');
+  const identities = chosen.controllers.map(({ identity }) => [identity.serial, identity.model]);
+  assert.deepEqual(identities, [['S1', 'M1']]);
 });
 
 test('two namespaces must not look like two paths to one', () => {
