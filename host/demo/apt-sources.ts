@@ -38,8 +38,8 @@ export function parseDeb822Sources(text: string): AptSource[] {
   for (const stanza of lines.join('\n').split(/\n\s*\n/)) {
     const fields = parseStanza(stanza);
     const take = (name: string): string[] => {
-      const value = fields[name] ?? '';
-      delete fields[name];
+      const value = fields.get(name) ?? '';
+      fields.delete(name);
       return words(value);
     };
     const enabled = !/^(no|false|without|off|disable)$/i.test(take('enabled')[0] ?? 'yes');
@@ -48,7 +48,7 @@ export function parseDeb822Sources(text: string): AptSource[] {
       uris: take('uris'),
       suites: take('suites'),
       components: take('components'),
-      options: fields,
+      options: Object.fromEntries(fields),
     };
     if (enabled && source.uris.length > 0 && source.suites.length > 0) sources.push(source);
   }
@@ -88,16 +88,16 @@ export function formatDeb822(fields: Readonly<Record<string, string>>): string {
     .join('');
 }
 
-function parseStanza(stanza: string): Record<string, string> {
-  const fields: Record<string, string> = {};
+function parseStanza(stanza: string): Map<string, string> {
+  const fields = new Map<string, string>();
   let current = '';
   for (const line of stanza.split('\n')) {
     const match = /^([A-Za-z][A-Za-z0-9-]*):\s*(.*)$/.exec(line);
     if (match !== null) {
       current = (match[1] ?? '').toLowerCase();
-      fields[current] = match[2] ?? '';
+      fields.set(current, match[2] ?? '');
     } else if (current !== '' && /^\s/.test(line)) {
-      fields[current] += `\n${line}`;
+      fields.set(current, `${fields.get(current) ?? ''}\n${line}`);
     }
   }
   return fields;

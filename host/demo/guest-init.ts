@@ -38,23 +38,23 @@ while :; do
 done
 `;
 
-/** The agent, \`/usr/sbin/agent\`. */
+/** The agent, `/usr/sbin/agent`. */
 export const AGENT_SCRIPT = `#!/bin/busybox sh
-exec </dev/ttyS1 >/dev/ttyS1 2>&1
+exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null
 stty raw -echo
 cd /root
 printf '\\036ready\\n'
 while IFS=' ' read -r id limit script; do
-  echo "$script" | base64 -d >/run/script
+  { echo 'echo $$ >/run/group'; echo "$script" | base64 -d; } >/run/script
   printf '\\036begin %s\\n' "$id"
-  setsid /bin/sh /run/script </dev/null &
-  command=$!
-  setsid /bin/busybox sh -c "sleep $limit; kill -KILL -$command" </dev/null >/dev/null 2>&1 &
+  setsid sh -c 'sleep $0; kill -KILL -$(cat /run/group)' "$limit" </dev/null >/dev/null &
   watch=$!
-  wait $command 2>/dev/null
+  # Not in the background: there a shell ignores Ctrl-C. Its remark on a killed command goes to its own stderr.
+  (exec setsid /bin/sh /run/script </dev/null 2>&1)
   status=$?
-  kill -KILL -$watch 2>/dev/null
-  wait $watch 2>/dev/null
+  # It may not have got as far as having a group.
+  kill -KILL -$watch || kill -KILL $watch
+  wait $watch
   printf '\\036end %s %s\\n' "$id" "$status"
 done
 `;

@@ -246,7 +246,7 @@ ${path.basename(job)}
     output: NodeJS.WriteStream = process.stdout,
   ): Promise<void> {
     const size = output.isTTY ? `stty rows ${output.rows} cols ${output.columns} </dev/ttyS0; ` : '';
-    const shell = `${size}exec setsid -c /bin/sh -l </dev/ttyS0 >/dev/ttyS0 2>&1`;
+    const shell = `${size}setsid -c /bin/sh -l </dev/ttyS0 >/dev/ttyS0 2>&1`;
     const ended = this.run(shell, { timeoutSeconds: 7 * 24 * 3600 }).catch(() => {});
     let leave = (): void => {};
     const left = new Promise<void>((resolve) => (leave = resolve));

@@ -119,9 +119,9 @@ export function qemuArguments(options: QemuOptions): string[] {
 /** The version of the QEMU at `command`, or what is wrong with it, as the end of a sentence. */
 async function probe(command: string): Promise<{ command: string; version: string } | string> {
   const output = await tryCommand(command, ['--version']).catch(() => undefined);
-  const version = parseQemuVersion(output?.stdout ?? '');
-  if (version === undefined)
-    return `cannot be run as QEMU (${firstLine(output?.stderr) || 'no such program'})`;
+  if (output === undefined) return 'cannot be run';
+  const version = parseQemuVersion(output.stdout);
+  if (version === undefined) return `does not run as QEMU (${firstLine(output.stderr) || 'it says nothing'})`;
   if (!isVersionSufficient(version)) return `is version ${version}`;
   const device = await tryCommand(command, ['-device', 'vfio-user-pci,help']);
   if (!device.stdout.includes('socket=')) return 'was built without vfio-user-pci';
@@ -135,8 +135,8 @@ function formatMemory(bytes: number): string {
   return bytes % (1024 * MIB) === 0 ? `${bytes / MIB / 1024}G` : `${bytes / MIB}M`;
 }
 
-function firstLine(text: string | undefined): string {
-  return (text ?? '').trim().split('\n')[0] ?? '';
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] ?? '';
 }
 
 /**

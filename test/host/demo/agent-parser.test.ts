@@ -45,7 +45,7 @@ test('a stream may be cut anywhere', () => {
   for (let cut = 0; cut <= stream.length; cut++) {
     assert.deepEqual(parse([stream.slice(0, cut), stream.slice(cut)]), expected);
   }
-  assert.deepEqual(parse([...stream]), expected);
+  assert.deepEqual(parse(Array.from(stream)), expected);
 });
 
 test('a message of another command is output', () => {

@@ -24,9 +24,9 @@ test('the second waits for the first, which may fail', async () => {
     throw new Error('no luck');
   });
   await sleep(20);
-  const second = withLock(file, silent, async () => {
+  const second = withLock(file, silent, () => {
     order.push('second');
-    return 2;
+    return Promise.resolve(2);
   });
   await assert.rejects(first, /no luck/);
   assert.equal(await second, 2);

@@ -15,7 +15,7 @@ interface Request {
 /** A stream whose other end answers each request with what `answer` returns. */
 function scripted(answer: (request: Request) => string): Duplex {
   return new Duplex({
-    read() {},
+    read: () => undefined,
     write(chunk: Buffer, _encoding, done) {
       for (const line of chunk.toString().trim().split('\n')) this.push(answer(JSON.parse(line) as Request));
       done();
