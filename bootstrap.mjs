@@ -16,6 +16,7 @@ import process from 'node:process';
 
 const ROOT = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
 const NODE_MINIMUM = [20, 19];
+const PROGRAM = path.join(ROOT, 'build', 'dist', 'host', 'cli', 'main.js');
 const STAMPS = path.join(ROOT, 'build', '.stamps');
 
 /** Milliseconds of waiting for another build after which the wait is announced. */
@@ -187,8 +188,7 @@ const typescript = {
       'false',
     );
     removeOrphans();
-    const program = inRoot('build/dist/host/cli/main.js');
-    if (fs.existsSync(program)) fs.chmodSync(program, 0o755);
+    if (fs.existsSync(PROGRAM)) fs.chmodSync(PROGRAM, 0o755);
     return result;
   },
   cure: 'Mend the type errors above.',
