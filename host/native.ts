@@ -188,7 +188,8 @@ export interface Addon {
   eventfdSignal(fd: number): void;
   /** Reads and clears the counter; 0 when nothing was there. */
   eventfdRead(fd: number): number;
-  memfdCreate(name: string, bytes: number): number;
+  /** Anonymous file that may be sealed; `huge`: of 2 MiB pages (ENOMEM at the first touch or mmap where none are free). */
+  memfdCreate(name: string, bytes: number, huge?: boolean): number;
   /** Exclusive (write) or shared (read) advisory lock (OFD); false when somebody else holds it. */
   fileLock(fd: number, exclusive: boolean): boolean;
   /** fallocate(2) with FALLOC_FL_KEEP_SIZE; mode 'zero-range' | 'punch-hole'. For probing and tests. */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/memfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -48,7 +49,9 @@ Napi::Value memfdCreate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string name = toText(info[0], "name");
     const std::uint64_t bytes = toSize(info[1], "bytes");
-    OwnedFd fd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    const bool huge = !info[2].IsUndefined() && toBoolean(info[2], "huge");
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
+    OwnedFd fd(memfd_create(name.c_str(), flags));
     if (!fd.isOpen()) fail("memfd_create");
     if (retry([&] { return ftruncate(fd.get(), static_cast<off_t>(bytes)); }) != 0) fail("ftruncate");
     return Napi::Number::New(info.Env(), fd.release());

@@ -1,0 +1,158 @@
+// A peer that truncates its memory: the process lives, the controller's count tells, and other controllers are fine.
+
+import assert from 'node:assert/strict';
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import {
+  BLOCK_MEMORY_FAULT,
+  BLOCK_OK,
+  OPERATION_COPY_IN,
+  OPERATION_COPY_OUT,
+  OPERATION_READ,
+  OPERATION_WRITE,
+} from '../../assembly/abi/records.ts';
+import { native } from '../../host/native.ts';
+import { Guest, MIB, PAGE, Rig } from './rig.ts';
+
+/** Guest memory in a plain file: it knows no seals. */
+function plainFile(name: string): { fd: number; remove: () => void } {
+  const file = path.join(tmpdir(), `doorbell-${name}-${process.pid}`);
+  writeFileSync(file, Buffer.alloc(2 * MIB, 6));
+  const fd = openSync(file, 'r+');
+  return {
+    fd,
+    remove: () => {
+      closeSync(fd);
+      rmSync(file);
+    },
+  };
+}
+
+test('loads, stores, atomics and copies in a window over a truncated file survive', () => {
+  const { fd, remove } = plainFile('window');
+  const rig = new Rig();
+  const other = new Rig();
+  rig.region(fd, 2 * MIB);
+  rig.controller.windowFill(0, 0);
+  const window = rig.window(0);
+  assert.equal(window[MIB], 6);
+  ftruncateSync(fd, PAGE);
+  assert.equal(window[PAGE - 1], 6);
+  assert.equal(rig.controller.busFaults, 0);
+  assert.equal(window[MIB], 0);
+  assert.equal(rig.controller.busFaults, 1);
+  window[MIB + PAGE] = 1;
+  assert.equal(window[MIB + PAGE], 1);
+  Atomics.store(window, MIB + 2 * PAGE, 2);
+  assert.equal(rig.controller.busFaults, 3);
+  window.copyWithin(MIB + 8 * PAGE, MIB + 3 * PAGE, MIB + 8 * PAGE);
+  assert.ok(rig.controller.busFaults >= 4);
+  assert.equal(other.controller.busFaults, 0);
+  rig.close();
+  other.close();
+  remove();
+});
+
+test('requests whose segments were truncated fail alone', () => {
+  const { fd, remove } = plainFile('io');
+  const rig = new Rig();
+  const { ioBase } = rig.region(fd, 2 * MIB);
+  const disk = native.ramDisk(MIB);
+  const file = new Guest(MIB);
+  rig.controller.namespaceAttach(1, { kind: 'ram', disk, offset: 0, length: MIB, readOnly: false });
+  rig.controller.namespaceAttach(2, {
+    kind: 'file',
+    fd: file.fd,
+    offset: 0,
+    length: MIB,
+    direct: false,
+    memoryAlignment: 1,
+    readOnly: false,
+    zeroRange: true,
+    punchHole: true,
+  });
+  ftruncateSync(fd, PAGE);
+  let page = 10;
+  const run = (operation: number, nsid: number, address: bigint): number =>
+    rig.runOne({ operation, nsid, data: rig.dataAddress(0), segments: [[address, 4096]] });
+  const fresh = (): bigint => ioBase + BigInt(PAGE * page++);
+  for (const operation of [OPERATION_READ, OPERATION_WRITE, OPERATION_COPY_IN, OPERATION_COPY_OUT]) {
+    assert.equal(run(operation, 1, fresh()), BLOCK_MEMORY_FAULT);
+    assert.equal(run(operation, 1, ioBase), BLOCK_OK);
+  }
+  assert.equal(rig.controller.busFaults, 4);
+  // The kernel meets the hole itself and says so.
+  const { EFAULT } = constants.errno;
+  assert.equal(run(OPERATION_READ, 2, fresh()), -EFAULT);
+  assert.equal(run(OPERATION_WRITE, 2, fresh()), -EFAULT);
+  assert.equal(run(OPERATION_READ, 2, ioBase), BLOCK_OK);
+  rig.close();
+  disk.close();
+  file.close();
+  remove();
+});
+
+test('huge pages: regions, windows and truncation', (context) => {
+  const total = (): number => Number(/HugePages_Free:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
+  const setting = '/proc/sys/vm/nr_hugepages';
+  const before = readFileSync(setting, 'utf8').trim();
+  if (total() < 4) {
+    try {
+      writeFileSync(setting, String(Number(before) + 4));
+    } catch {
+      // Not ours to set.
+    }
+  }
+  if (total() < 4) return context.skip('no huge pages: as root, echo 4 > /proc/sys/vm/nr_hugepages');
+  context.after(() => {
+    try {
+      writeFileSync(setting, before);
+    } catch {
+      // It was not we who set it.
+    }
+  });
+  const fd = native.memfdCreate('huge', 8 * MIB, true);
+  const rig = new Rig();
+  const { ioBase } = rig.region(fd, 8 * MIB, { gpa: 2 * MIB });
+  rig.controller.windowFill(0, 1);
+  rig.controller.windowFill(1, 2);
+  rig.window(0)[5] = 55;
+  assert.equal(
+    rig.runOne({ operation: OPERATION_COPY_IN, data: rig.dataAddress(0), segments: [[ioBase, 64]] }),
+    BLOCK_OK,
+  );
+  assert.equal(rig.dataBuffer(0)[5], 55);
+  const ticket = rig.controller.regionRemove(BigInt(2 * MIB), BigInt(8 * MIB));
+  assert.ok(rig.controller.regionDrained(ticket));
+  assert.equal(rig.window(0)[5], 0);
+
+  // Parts of one huge page, as a PC's first MiB has them: shown whole. Parts of several: holes.
+  rig.region(fd, 160 * PAGE, { gpa: 0 });
+  rig.region(fd, MIB, { gpa: MIB, offset: MIB });
+  rig.region(fd, 4 * PAGE, { gpa: 4 * MIB, offset: 8 * PAGE });
+  rig.controller.windowFill(0, 0);
+  rig.controller.windowFill(1, 2);
+  assert.equal(rig.window(0)[5], 55);
+  rig.window(0)[MIB] = 56;
+  assert.equal(
+    rig.runOne({
+      operation: OPERATION_COPY_IN,
+      data: rig.dataAddress(0),
+      segments: [[ioAddress(rig, fd), 64]],
+    }),
+    BLOCK_OK,
+  );
+  assert.equal(rig.dataBuffer(0)[0], 56);
+  rig.controller.regionRemove(BigInt(MIB), BigInt(MIB));
+  assert.equal(rig.window(0)[MIB], 0);
+  assert.equal(rig.controller.busFaults, 0);
+  rig.close();
+  native.fdClose(fd);
+});
+
+/** I/O address of byte 1 MiB of the file: a second view of the same mapping. */
+function ioAddress(rig: Rig, fd: number): bigint {
+  return rig.region(fd, PAGE, { gpa: 64 * MIB, offset: MIB }).ioBase;
+}
