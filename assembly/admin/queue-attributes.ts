@@ -40,7 +40,7 @@ export function queueIdInRange(qid: u32): bool {
 export function queueAttributesCheck(sqe: Sqe, exists: bool, sizesSet: bool): u32 {
   if (!queueIdInRange(queueId(sqe)) || exists) return refuse(STATUS_INVALID_QUEUE_ID);
   const entries = queueEntries(sqe);
-  if (entries < QUEUE_ENTRIES_MIN || entries > Scheduler.get().queueEntries || !sizesSet) {
+  if (entries < <u32>QUEUE_ENTRIES_MIN || entries > Scheduler.get().queueEntries || !sizesSet) {
     return refuse(STATUS_INVALID_QUEUE_SIZE);
   }
   if (!(sqe.cdw11 & CREATE_QUEUE_PC)) return refuse(STATUS_INVALID_FIELD);

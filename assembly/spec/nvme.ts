@@ -291,6 +291,9 @@ export const CREATE_SQ_QPRIO_SHIFT = 1;
 export const CREATE_SQ_QPRIO_WIDTH = 2;
 export const CREATE_SQ_CQID_SHIFT = 16;
 export const CREATE_SQ_RESERVED_MASK = 0xfff8;
+/** CDW12 of Create I/O Submission Queue: what is not the NVM Set Identifier; CDW10 of the two deletions: what is not QID. */
+export const CREATE_SQ_CDW12_RESERVED_MASK = 0xffff0000;
+export const DELETE_QUEUE_CDW10_RESERVED_MASK = 0xffff0000;
 /** Abort, CDW10 (Base 5.1); DW0 bit 0 of its completion is 1 when the command was not aborted. */
 export const ABORT_SQID_SHIFT = 0;
 export const ABORT_CID_SHIFT = 16;
@@ -315,6 +318,12 @@ export const RW_LR = 0x80000000;
 /** Write, CDW12: Directive Type (DTYPE), bits 20 to 23. */
 export const WRITE_DTYPE_SHIFT = 20;
 export const WRITE_DTYPE_WIDTH = 4;
+/** Bits that are reserved, or belong to what is not offered here, in CDW12 and CDW13 of each of the three. */
+export const READ_CDW12_RESERVED_MASK = 0x02ff0000;
+export const READ_CDW13_RESERVED_MASK = 0xffffff00;
+export const WRITE_CDW12_RESERVED_MASK = 0x020f0000;
+export const WRITE_CDW13_RESERVED_MASK = 0x0000ff00;
+export const WRITE_ZEROES_CDW12_RESERVED_MASK = 0x00ff0000;
 /** Dataset Management, CDW10: Number of Ranges (NR), zero-based (NVM 3.2.3). */
 export const DSM_NR_Z_SHIFT = 0;
 export const DSM_NR_Z_WIDTH = 8;
@@ -323,6 +332,7 @@ export const DSM_RANGES_MAX = 256;
 export const DSM_INTEGRAL_READ = 1 << 0;
 export const DSM_INTEGRAL_WRITE = 1 << 1;
 export const DSM_DEALLOCATE = 1 << 2;
+export const DSM_CDW11_RESERVED_MASK = 0xfffffff8;
 /** A range: context attributes, length in logical blocks, starting LBA. */
 export const DSM_RANGE_BYTES = 16;
 export const DSM_RANGE_ATTRIBUTES = 0; // u32

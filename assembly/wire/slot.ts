@@ -19,6 +19,21 @@ export const SLOT_WAITING: u8 = 5;
 /** The queue of this command is gone (reset, disable), its request is still with the caller. */
 export const SLOT_ORPHAN: u8 = 6;
 
+/** End of a list that is linked through Slot.next. */
+export const SLOT_NONE: u16 = 0xffff;
+/** Slot.sqid of a request that no guest asked for (the flush of a shutdown): its completion publishes nothing. */
+export const SQID_INTERNAL: u16 = 0xffff;
+/** Slot.stage: the caches of all namespaces are being flushed, one after the other. */
+export const STAGE_FLUSH_ALL: u8 = 0x80;
+
+// What a command's handler returns when the command is not at its end: beyond every status.
+/** The slot describes a request: hand it to the caller. */
+export const ISSUE: u32 = 0xfffd;
+/** A window is missing: run the command again at the next poll. */
+export const AGAIN: u32 = 0xfffe;
+/** The handler has put the slot where it waits. */
+export const PENDING: u32 = 0xffff;
+
 /** 192 bytes, SLOT_BYTES of the memory map. */
 @unmanaged
 export class Slot {
@@ -34,37 +49,40 @@ export class Slot {
   /** Bytes of the request: offset in the namespace and length. */
   requestOffset: u64;
   requestLength: u64;
-  /** The PRP walker's place: the list entry to read next (guest physical address), 0 bits below 8 set. */
+  /** The PRP walker's place: guest physical address of the list entry to read next. */
   walkAddress: u64;
-  /** Bytes that have no segment yet. */
-  walkRemaining: u32;
-  /** State of the walker (dptr/prp.ts). */
-  walkState: u8;
-  /** SLOT_*. */
+  /** SLOT_*. This and the next three are one word, so that a slot has an owner or has none, never half of one. */
   state: u8;
+  /** 1 while the slot owns a place in its completion queue. */
+  permit: u8;
   /** Submission queue of the command. */
   sqid: u16;
-  /** Grows with each use of the slot: a late completion finds a stranger and is dropped. */
-  generation: u16;
-  /** Link of whatever list the slot is on: another slot's number, 0xffff at the end. */
-  next: u16;
+  /** SubmissionQueue.sequence when the SQE was fetched. */
+  sequence: u32;
+  /** Bytes that have no segment yet. */
+  walkRemaining: u32;
   /** Segments, or ranges, gathered so far. */
   segmentCount: u32;
   /** OPERATION_* of the request, 0 while there is none. */
   operation: u16;
   /** REQUEST_FLAG_*. */
   requestFlags: u16;
-  /** Which half of a two-part command runs: 0 first; Dataset Management: 1 once its ranges were read. */
+  /** State of the walker (dptr/prp.ts). */
+  walkState: u8;
+  /** Which part of a command in several parts runs, STAGE_* or the handler's own; 0 first. */
   stage: u8;
-  reserved0: u8;
   /** Status of the completion, SCT << 8 | SC, and DNR in bit 14. */
   status: u16;
   /** Dword 0 of the completion. */
   result: u32;
   /** Completion queue that holds, or will hold, the CQE. */
   cqid: u16;
-  reserved1: u16;
-  reserved2: u32;
+  /** Namespace of the request; 0 for the two copies. */
+  requestNsid: u16;
+  /** Grows with each use of the slot: a late completion finds a stranger and is dropped. */
+  generation: u16;
+  /** Link of whatever list the slot is on: another slot's number, SLOT_NONE at the end. */
+  next: u16;
 
   @inline static at(index: u32): Slot {
     return changetype<Slot>(<usize>SLOT_BASE + <usize>index * SLOT_BYTES);
@@ -78,6 +96,11 @@ export class Slot {
     return changetype<Sqe>(changetype<usize>(this));
   }
 
+  /** What a request and its completion call the slot. */
+  @inline get tag(): u32 {
+    return this.index | ((<u32>this.generation) << 16);
+  }
+
   /** Linear address of the slot's segments. */
   @inline get segments(): usize {
     return <usize>SEGMENT_BASE + <usize>this.index * SEGMENT_STRIDE;
@@ -89,4 +112,9 @@ export class Slot {
   }
 }
 
-if (offsetof<Slot>() > SLOT_BYTES) ERROR('Slot is larger than SLOT_BYTES');
+if (offsetof<Slot>() > <usize>SLOT_BYTES) ERROR('Slot is larger than SLOT_BYTES');
+if (offsetof<Slot>('state') % 8 != 0) ERROR('the word of Slot.state is not aligned');
+if (offsetof<Slot>('sequence') != offsetof<Slot>('state') + 4) ERROR('Slot.sequence is not in the word of Slot.state');
+if (offsetof<Slot>('walkRemaining') % 8 != 0) ERROR('the words of Slot.walkRemaining are not aligned');
+if (offsetof<Slot>('result') != offsetof<Slot>('walkRemaining') + 16) ERROR('Slot.result moved');
+if (offsetof<Slot>('generation') != offsetof<Slot>('walkRemaining') + 24) ERROR('Slot.generation moved');

@@ -1,0 +1,31 @@
+// Flush (NVM 3.2.2 and Base 7.1): what completed before becomes durable. The broadcast NSID means all namespaces of
+// the controller (VWC bits 2:1 = 11b).
+
+import { NAMESPACE_FLAG_VOLATILE_CACHE, OPERATION_FLUSH } from '../abi/records.ts';
+import { flushAllBegin } from '../dptr/flush-all.ts';
+import { STATUS_INVALID_FIELD } from '../spec/nvme.ts';
+import { Namespace } from '../wire/namespace.ts';
+import { Sqe } from '../wire/sqe.ts';
+import { ISSUE, Slot } from '../wire/slot.ts';
+import { DONE, refuse } from '../wire/status.ts';
+
+export function flush(slot: Slot, namespace: Namespace): u32 {
+  const sqe = slot.sqe;
+  if (reserved(sqe) != 0) return refuse(STATUS_INVALID_FIELD);
+  // Without a volatile cache every completed write is durable already.
+  if (!(namespace.flags & NAMESPACE_FLAG_VOLATILE_CACHE)) return DONE;
+  slot.requestNsid = <u16>sqe.nsid;
+  slot.requestLength = 0;
+  slot.requestOffset = 0;
+  slot.operation = <u16>OPERATION_FLUSH;
+  return ISSUE;
+}
+
+export function flushBroadcast(slot: Slot): u32 {
+  return reserved(slot.sqe) != 0 ? refuse(STATUS_INVALID_FIELD) : flushAllBegin(slot);
+}
+
+/** CDW10 to CDW15. */
+function reserved(sqe: Sqe): u32 {
+  return sqe.cdw10 | sqe.cdw11 | sqe.cdw12 | sqe.cdw13 | sqe.cdw14 | sqe.cdw15;
+}

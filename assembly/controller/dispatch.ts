@@ -1,0 +1,143 @@
+// The life of a command: fetched from its queue, executed by its handler, issued as a request, completed.
+//
+//   queue_poll        completions that waited -> commands that waited -> one round over the submission queues
+//   completions_post  results of requests -> second parts of commands -> completions
+
+import { SLOT_COUNT } from '../abi/memory-map.ts';
+import {
+  BLOCK_OK,
+  OPERATION_COPY_IN,
+  OPERATION_COPY_OUT,
+  OPERATION_READ,
+  OPERATION_WRITE,
+} from '../abi/records.ts';
+import { logPageRead } from '../admin/get-log-page.ts';
+import { adminExecute, adminSupported } from '../admin/index.ts';
+import { blockStatus } from '../command/block-result.ts';
+import { datasetManagement, datasetManagementRanges } from '../command/dataset-management.ts';
+import { flush, flushBroadcast } from '../command/flush.ts';
+import { read } from '../command/read.ts';
+import { write } from '../command/write.ts';
+import { writeZeroes } from '../command/write-zeroes.ts';
+import { flushAllBegin, flushAllNext } from '../dptr/flush-all.ts';
+import { completionSlot, requestIssue } from '../queue/requests.ts';
+import { walkLater } from '../queue/slots.ts';
+import {
+  ADMIN_GET_LOG_PAGE,
+  NSID_BROADCAST,
+  NVM_DATASET_MANAGEMENT,
+  NVM_FLUSH,
+  NVM_READ,
+  NVM_WRITE,
+  NVM_WRITE_ZEROES,
+  STATUS_INVALID_FIELD,
+  STATUS_INVALID_OPCODE,
+} from '../spec/nvme.ts';
+import { Namespace } from '../wire/namespace.ts';
+import { Completion } from '../wire/request.ts';
+import { AGAIN, ISSUE, PENDING, Slot, SQID_INTERNAL, STAGE_FLUSH_ALL } from '../wire/slot.ts';
+import { DONE, refuse } from '../wire/status.ts';
+import { commandEnd } from './complete.ts';
+import { writeCacheEnabled } from './features.ts';
+import { healthRead, healthResult, healthWritten } from './health.ts';
+import { namespaceActive, nsidCheck } from './namespaces.ts';
+import { shutdownContinue, stateAdvance } from './state.ts';
+
+/** Runs a command from its start or from where a missing window stopped it; false when one is missing again. */
+export function commandRun(slot: Slot): bool {
+  if (slot.stage == STAGE_FLUSH_ALL) return commandProceed(slot, flushAllBegin(slot));
+  return commandProceed(slot, slot.sqid == 0 ? adminCommand(slot) : ioCommand(slot));
+}
+
+/** Does what a handler said: a status, or ISSUE, AGAIN, PENDING. */
+function commandProceed(slot: Slot, code: u32): bool {
+  switch (code) {
+    case ISSUE:
+      requestIssue(slot);
+      return true;
+    case AGAIN:
+      walkLater(slot);
+      return false;
+    case PENDING:
+      return true;
+    default:
+      commandEnd(slot, code);
+      return true;
+  }
+}
+
+/** Fused operations (FUSE) and SGLs (PSDT) are not offered, the bits between them are reserved: all of it is 0. */
+function adminCommand(slot: Slot): u32 {
+  const sqe = slot.sqe;
+  if (sqe.flags != 0 && adminSupported(sqe.opcode)) return refuse(STATUS_INVALID_FIELD);
+  return adminExecute(slot);
+}
+
+function ioCommand(slot: Slot): u32 {
+  const sqe = slot.sqe;
+  const opcode: u32 = sqe.opcode;
+  if (!ioSupported(opcode)) return refuse(STATUS_INVALID_OPCODE);
+  if (sqe.flags != 0) return refuse(STATUS_INVALID_FIELD);
+  const nsid = sqe.nsid;
+  if (!Namespace.inRange(nsid) || !namespaceActive(nsid)) {
+    return opcode == NVM_FLUSH && nsid == <u32>NSID_BROADCAST ? flushBroadcast(slot) : nsidCheck(nsid);
+  }
+  const namespace = Namespace.at(nsid);
+  switch (opcode) {
+    case NVM_READ:
+      return read(slot, namespace);
+    case NVM_WRITE:
+      return write(slot, namespace, !writeCacheEnabled());
+    case NVM_FLUSH:
+      return flush(slot, namespace);
+    case NVM_WRITE_ZEROES:
+      return writeZeroes(slot, namespace, !writeCacheEnabled());
+    default:
+      return datasetManagement(slot, namespace);
+  }
+}
+
+const IO_OPCODES: u32 =
+  (1 << NVM_FLUSH) | (1 << NVM_WRITE) | (1 << NVM_READ) | (1 << NVM_WRITE_ZEROES) | (1 << NVM_DATASET_MANAGEMENT);
+
+/** Whether there is a handler for this opcode of the NVM command set. */
+export function ioSupported(opcode: u32): bool {
+  return opcode < 32 && (IO_OPCODES & (1 << opcode)) != 0;
+}
+
+/** The caller hands back `count` requests, whose results are in the completion ring. */
+export function completionsPost(count: u32): void {
+  const records = count < <u32>SLOT_COUNT ? count : SLOT_COUNT;
+  for (let index: u32 = 0; index < records; index++) {
+    const slot = completionSlot(index);
+    if (slot !== null) commandReturned(slot, Completion.at(index).result);
+  }
+  stateAdvance();
+}
+
+function commandReturned(slot: Slot, result: u32): void {
+  const operation: u32 = slot.operation;
+  if (result != BLOCK_OK) healthResult(result);
+  if (slot.sqid == SQID_INTERNAL) {
+    shutdownContinue(slot);
+  } else if (result != BLOCK_OK) {
+    commandEnd(slot, blockStatus(result, operation));
+  } else if (operation == OPERATION_READ) {
+    healthRead(slot.requestLength);
+    commandEnd(slot, DONE);
+  } else if (operation == OPERATION_WRITE) {
+    healthWritten(slot.requestLength);
+    commandEnd(slot, DONE);
+  } else {
+    commandProceed(slot, commandContinue(slot, operation));
+  }
+}
+
+/** A request has succeeded that need not be the whole of its command. */
+function commandContinue(slot: Slot, operation: u32): u32 {
+  if (slot.stage == STAGE_FLUSH_ALL) return flushAllNext(slot);
+  // Of all commands Dataset Management alone reads data from the guest that are for the core.
+  if (operation == OPERATION_COPY_IN) return datasetManagementRanges(slot, Namespace.at(slot.sqe.nsid));
+  if (operation == OPERATION_COPY_OUT && slot.sqid == 0 && slot.sqe.opcode == ADMIN_GET_LOG_PAGE) logPageRead(slot);
+  return DONE;
+}

@@ -1,0 +1,192 @@
+// What the caller's loop calls: queue_poll while there is work, queue_arm before it sleeps, and the doorbells.
+
+import { DEADLINE_NONE, EVENT_DOORBELL_REFUSED } from '../abi/records.ts';
+import { ACCESS_CODES, ACCESS_MISSING } from '../guest/access.ts';
+import { Guest } from '../guest/state.ts';
+import { windowsSettle } from '../guest/windows.ts';
+import { completionsRetry, eventsRetry } from '../queue/completion.ts';
+import {
+  DOORBELL_NO_QUEUE,
+  DOORBELL_VALUE,
+  doorbellRing,
+  headArm,
+  headOffset,
+  shadowAccess,
+  shadowHead,
+  shadowTail,
+  tailArm,
+  tailOffset,
+} from '../queue/doorbell.ts';
+import { interruptPending } from '../queue/interrupt.ts';
+import { walkNext } from '../queue/slots.ts';
+import { FETCH_CORKED, FETCH_READY, fetchState, submissionFetch } from '../queue/submission.ts';
+import { ARBITRATION_BURST_UNLIMITED, ARBITRATION_BURST_WIDTH } from '../spec/nvme-features.ts';
+import {
+  AEN_ERROR_INVALID_DOORBELL_REGISTER,
+  AEN_ERROR_INVALID_DOORBELL_VALUE,
+  AEN_TYPE_ERROR,
+  LID_ERROR,
+} from '../spec/nvme-logs.ts';
+import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
+import { fence } from '../wire/atomic.ts';
+import { CompletionQueue, Scheduler, SubmissionQueue } from '../wire/queue.ts';
+import { SLOT_NONE } from '../wire/slot.ts';
+import { asyncEventPost } from './async-events.ts';
+import { commandRun } from './dispatch.ts';
+import { eventRecord } from './event-records.ts';
+import { clockSet } from './health.ts';
+import { LIFE_READY, controller } from './record.ts';
+import { controllerEnabled, stateAdvance } from './state.ts';
+
+/** queuePoll with the time as two words, as the caller passes it. */
+export function queuePollAt(budget: u32, nowLow: u32, nowHigh: u32): u32 {
+  return queuePoll(budget, <u64>nowLow | (<u64>nowHigh << 32));
+}
+
+/**
+ * Does what can be done now, fetching at most `budget` commands. Returns how many things were done: commands fetched
+ * and gone on with, completions published; 0 means that only the guest or the caller can make something happen.
+ */
+export function queuePoll(budget: u32, now: u64): u32 {
+  const s = Scheduler.get();
+  const guest = Guest.get();
+  clockSet(now);
+  guest.missRefused = 0;
+  const published = s.published;
+  if (s.completing != 0) completionsRetry();
+  if (s.eventFirst != SLOT_NONE) eventsRetry();
+  const continued = s.walkFirst != SLOT_NONE ? walksRetry(s) : 0;
+  const fetched = controllerEnabled() ? queuesServe(s, budget) : 0;
+  stateAdvance();
+  // Whoever had no turn, because the budget was used up, keeps its window for the next poll.
+  if (fetched < budget) windowsSettle();
+  return continued + fetched + (s.published - published);
+}
+
+/** Runs each waiting command once, in order. Those that still miss a window queue up anew behind the last of them. */
+function walksRetry(s: Scheduler): u32 {
+  const last = s.walkLast;
+  let count: u32 = 0;
+  while (true) {
+    const slot = walkNext();
+    const end = <u16>slot.index == last;
+    if (commandRun(slot)) count++;
+    if (end) return count;
+  }
+}
+
+/** One round over the queues: the admin queue, then the I/O queues from where the budget of the last round ended. */
+function queuesServe(s: Scheduler, budget: u32): u32 {
+  let left = budget - submissionServe(SubmissionQueue.at(0), budget);
+  const live = s.live;
+  if (live == 0) return budget - left;
+  const shadow: usize = s.shadow ? shadowAccess() : 0;
+  const burst = burstLimit();
+  const round: u64 = s.round;
+  const later = live & (~(<u64>0) << round);
+  for (let queues = later; queues != 0 && left != 0; queues &= queues - 1) {
+    left -= queueServe(s, <u32>ctz(queues), shadow, burst < left ? burst : left);
+  }
+  for (let queues = live & ~later; queues != 0 && left != 0; queues &= queues - 1) {
+    left -= queueServe(s, <u32>ctz(queues), shadow, burst < left ? burst : left);
+  }
+  return budget - left;
+}
+
+/** Commands that one queue may have in a round: Arbitration (feature 01h), Arbitration Burst. */
+function burstLimit(): u32 {
+  const burst = controller().featureArbitration & ((1 << ARBITRATION_BURST_WIDTH) - 1);
+  return burst == ARBITRATION_BURST_UNLIMITED ? 0xffffffff : 1 << burst;
+}
+
+function queueServe(s: Scheduler, index: u32, shadow: usize, budget: u32): u32 {
+  const sq = SubmissionQueue.at(index + 1);
+  if (shadow >= ACCESS_CODES) shadowRefresh(sq, shadow);
+  const count = submissionServe(sq, budget);
+  if (count != 0) s.round = <u16>((index + 1) & 63);
+  return count;
+}
+
+function submissionServe(sq: SubmissionQueue, budget: u32): u32 {
+  let count: u32 = 0;
+  while (count < budget) {
+    const slot = submissionFetch(sq);
+    if (slot === null) break;
+    commandRun(slot);
+    count++;
+  }
+  return count;
+}
+
+/** Reads the shadow tail, and the shadow head once half of the completion queue's places are gone. */
+function shadowRefresh(sq: SubmissionQueue, shadow: usize): void {
+  if (shadowTail(sq, shadow) == DOORBELL_VALUE) refused(DOORBELL_VALUE, tailOffset(sq.qid), sq.shadowRefused);
+  const cq = CompletionQueue.at(sq.cqid);
+  if (cq.places >= cq.size >>> 1) return;
+  if (shadowHead(cq, shadow) == DOORBELL_VALUE) refused(DOORBELL_VALUE, headOffset(cq.qid), cq.shadowRefused);
+}
+
+/** A write to BAR0 from 1000h on. What cannot be is reported to the guest and to the operator, and ignored. */
+export function doorbellWrite(offset: u32, value: u32): void {
+  const code = doorbellRing(offset, value);
+  if (code == DOORBELL_NO_QUEUE || code == DOORBELL_VALUE) refused(code, offset, value);
+}
+
+function refused(code: u32, offset: u32, value: u32): void {
+  const qid = (offset - REG_DOORBELLS) / (2 * DOORBELL_BYTES);
+  eventRecord(EVENT_DOORBELL_REFUSED, qid, 0, 0, 0, offset, value);
+  // Before CSTS.RDY there is nobody to tell.
+  if (controller().life != LIFE_READY) return;
+  const info = code == DOORBELL_VALUE ? AEN_ERROR_INVALID_DOORBELL_VALUE : AEN_ERROR_INVALID_DOORBELL_REGISTER;
+  asyncEventPost(AEN_TYPE_ERROR, info, LID_ERROR);
+}
+
+/**
+ * Prepares for sleep: 0 when the guest will ring for whatever it does next, and everything else that can happen is a
+ * call of the caller (a completion, a window filled, memory added); 1 when there is work and another poll is due.
+ */
+export function queueArm(): u32 {
+  const s = Scheduler.get();
+  const guest = Guest.get();
+  if ((guest.windowsFresh | guest.missRefused | guest.missCount | s.requestCount) != 0) return 1;
+  if (!controllerEnabled()) return 0;
+  if (fetchState(SubmissionQueue.at(0)) == FETCH_READY) return 1;
+  for (let queues = s.live; queues != 0; queues &= queues - 1) {
+    if (fetchState(SubmissionQueue.at(<u32>ctz(queues) + 1)) == FETCH_READY) return 1;
+  }
+  if (s.shadow != 0 && !shadowArm(s)) return 1;
+  return (guest.missRefused | guest.missCount) != 0 ? 1 : 0;
+}
+
+/** Publishes EventIdx for every queue, then looks again; false when something moved or a window is missing. */
+function shadowArm(s: Scheduler): bool {
+  const shadow = shadowAccess();
+  // Buffers in memory that is gone: nothing can move before memory comes back.
+  if (shadow < ACCESS_CODES) return shadow != ACCESS_MISSING;
+  for (let queues = s.live; queues != 0; queues &= queues - 1) {
+    const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
+    if (!tailArm(sq)) return false;
+    if (fetchState(sq) == FETCH_CORKED && !headArm(CompletionQueue.at(sq.cqid))) return false;
+  }
+  fence();
+  for (let queues = s.live; queues != 0; queues &= queues - 1) {
+    const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
+    const cq = CompletionQueue.at(sq.cqid);
+    const tail = sq.tail;
+    const head = cq.head;
+    shadowRefresh(sq, shadow);
+    if (sq.tail != tail || cq.head != head) return false;
+  }
+  return true;
+}
+
+/** 1 while the INTx pin is asserted. */
+export function interruptAsserted(): u32 {
+  return interruptPending(controller().interruptMask) ? 1 : 0;
+}
+
+/** Microseconds after the last poll's `now` at which the core wants to be called: as soon as possible, or never. */
+export function deadlineNext(): u32 {
+  const guest = Guest.get();
+  return (guest.windowsFresh | guest.missRefused) != 0 ? 0 : DEADLINE_NONE;
+}

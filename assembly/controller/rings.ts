@@ -1,0 +1,8 @@
+// The rings that the caller takes, and the windows it fills: exported as they are.
+
+import { windowFilled, windowsTake } from '../guest/windows.ts';
+import { interruptsTake } from '../queue/interrupt.ts';
+import { requestsTake } from '../queue/requests.ts';
+import { requestsOutstanding } from '../queue/slots.ts';
+
+export { interruptsTake, requestsOutstanding, requestsTake, windowFilled, windowsTake };

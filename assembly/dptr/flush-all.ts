@@ -1,0 +1,31 @@
+// Flushing all namespaces with one command: a request for each that has a volatile write cache, one after the other.
+// Used by Flush with the broadcast NSID, by Set Features that switches the cache off, and by a shutdown.
+
+import { NAMESPACE_COUNT } from '../abi/memory-map.ts';
+import { NAMESPACE_FLAG_ACTIVE, NAMESPACE_FLAG_VOLATILE_CACHE, OPERATION_FLUSH } from '../abi/records.ts';
+import { Namespace } from '../wire/namespace.ts';
+import { ISSUE, Slot, STAGE_FLUSH_ALL } from '../wire/slot.ts';
+import { DONE } from '../wire/status.ts';
+
+/** ISSUE: the slot describes the first flush; DONE: there is nothing to flush. */
+export function flushAllBegin(slot: Slot): u32 {
+  slot.stage = STAGE_FLUSH_ALL;
+  slot.requestNsid = 0;
+  return flushAllNext(slot);
+}
+
+/** Goes on after the flush of the slot's request has succeeded. */
+export function flushAllNext(slot: Slot): u32 {
+  const wanted: u32 = NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_VOLATILE_CACHE;
+  for (let nsid: u32 = <u32>slot.requestNsid + 1; nsid <= <u32>NAMESPACE_COUNT; nsid++) {
+    if ((Namespace.at(nsid).flags & wanted) != wanted) continue;
+    slot.operation = <u16>OPERATION_FLUSH;
+    slot.requestFlags = 0;
+    slot.requestNsid = <u16>nsid;
+    slot.requestOffset = 0;
+    slot.requestLength = 0;
+    slot.segmentCount = 0;
+    return ISSUE;
+  }
+  return DONE;
+}

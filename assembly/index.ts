@@ -1,0 +1,33 @@
+// The exports of a core: what its caller may call, and nothing else. abi/README.md says when, and what each does.
+
+import { abiVersion, coreInit, coreResume, memoryAdd, memoryRemove } from './controller/core.ts';
+import { completionsPost } from './controller/dispatch.ts';
+import { eventsTake } from './controller/event-records.ts';
+import { deadlineNext, doorbellWrite, interruptAsserted, queueArm, queuePollAt } from './controller/poll.ts';
+import { registerRead, registerWrite } from './controller/registers.ts';
+import { interruptsTake, requestsOutstanding, requestsTake, windowFilled, windowsTake } from './controller/rings.ts';
+import { controllerFail, controllerReset } from './controller/state.ts';
+
+export {
+  abiVersion as abi_version,
+  coreInit as core_init,
+  coreResume as core_resume,
+  controllerReset as controller_reset,
+  controllerFail as controller_fail,
+  registerRead as register_read,
+  registerWrite as register_write,
+  doorbellWrite as doorbell_write,
+  memoryAdd as region_add,
+  memoryRemove as region_remove,
+  windowFilled as window_filled,
+  queuePollAt as queue_poll,
+  queueArm as queue_arm,
+  deadlineNext as deadline_next,
+  completionsPost as completions_post,
+  requestsTake as requests_take,
+  windowsTake as windows_take,
+  interruptsTake as interrupts_take,
+  eventsTake as events_take,
+  requestsOutstanding as requests_outstanding,
+  interruptAsserted as interrupt_pending,
+};

@@ -1,0 +1,212 @@
+// Doorbells: MMIO writes to BAR0 from 1000h on (NVMe over PCIe Transport 3.1.2), and shadow doorbells with EventIdx
+// (Base 5.11 and annex B.5), which I/O queues use once Doorbell Buffer Config has succeeded.
+//
+// With shadow doorbells memory is the only truth: an MMIO write of an I/O queue is a kick whose value may be older than
+// what was already read from the shadow, so it is checked and then ignored.
+//
+// What the guest compares (16-bit arithmetic): it rings when its new value passes EventIdx, coming from its old one.
+// * Armed: EventIdx = the value read last. The next change rings.
+// * Awake: EventIdx trails one behind a value that was read, and is moved again once the guest is half a ring further.
+//   The guest would have to go once around to pass it, so it does not ring while it is polled.
+
+import { QUEUE_COUNT } from '../abi/memory-map.ts';
+import { ACCESS_CODES, ACCESS_MISSING, guestAccess, NEED_READ, NEED_WRITE } from '../guest/access.ts';
+import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
+import { loadAcquire } from '../wire/atomic.ts';
+import { CompletionQueue, QUEUE_LIVE, Scheduler, SHADOW_REFUSED_NONE, SubmissionQueue } from '../wire/queue.ts';
+import { Slot } from '../wire/slot.ts';
+import { headMove } from './completion.ts';
+import { ringPrevious, ringUsed } from './ring.ts';
+
+export const DOORBELL_OK: u32 = 0;
+/** No such queue. */
+export const DOORBELL_NO_QUEUE: u32 = 1;
+/** The value lies beyond the ring, or a head passes its tail. */
+export const DOORBELL_VALUE: u32 = 2;
+/** Shadow doorbells: the value was refused before and has not changed. */
+export const DOORBELL_STALE: u32 = 3;
+
+/** A write to BAR0 at `offset` (1000h or more): DOORBELL_*. */
+export function doorbellRing(offset: u32, value: u32): u32 {
+  const number = (offset - REG_DOORBELLS) / DOORBELL_BYTES;
+  const qid = number >>> 1;
+  if (offset % DOORBELL_BYTES != 0 || qid >= <u32>QUEUE_COUNT) return DOORBELL_NO_QUEUE;
+  const shadowed = qid != 0 && Scheduler.get().shadow != 0;
+  if (number & 1) {
+    const cq = CompletionQueue.at(qid);
+    if (cq.state != QUEUE_LIVE) return DOORBELL_NO_QUEUE;
+    if (value >= cq.size) return DOORBELL_VALUE;
+    return shadowed || headMove(cq, value) ? DOORBELL_OK : DOORBELL_VALUE;
+  }
+  const sq = SubmissionQueue.at(qid);
+  if (sq.state != QUEUE_LIVE) return DOORBELL_NO_QUEUE;
+  if (value >= sq.size) return DOORBELL_VALUE;
+  if (!shadowed) sq.tail = value;
+  return DOORBELL_OK;
+}
+
+/** Offset of a queue's entry in the two buffers: they are laid out as the doorbells are (Base 5.11). */
+function tailEntry(qid: u32): u32 {
+  return qid * 2 * DOORBELL_BYTES;
+}
+
+function headEntry(qid: u32): u32 {
+  return (qid * 2 + 1) * DOORBELL_BYTES;
+}
+
+/** Offset in BAR0 of a queue's doorbells. */
+export function tailOffset(qid: u32): u32 {
+  return REG_DOORBELLS + tailEntry(qid);
+}
+
+export function headOffset(qid: u32): u32 {
+  return REG_DOORBELLS + headEntry(qid);
+}
+
+/** Linear address of the shadow doorbell buffer, or ACCESS_*. */
+export function shadowAccess(): usize {
+  const s = Scheduler.get();
+  return guestAccess(s.shadowBase, NEED_READ, changetype<usize>(s) + offsetof<Scheduler>('shadowWindow'));
+}
+
+/** Reads a submission queue's shadow tail from the buffer at `shadow`: DOORBELL_OK, _VALUE or _STALE. */
+export function shadowTail(sq: SubmissionQueue, shadow: usize): u32 {
+  const value = loadAcquire(shadow + tailEntry(sq.qid));
+  const old = sq.tail;
+  if (value == old) {
+    sq.shadowRefused = SHADOW_REFUSED_NONE;
+    return DOORBELL_OK;
+  }
+  const size = sq.size;
+  if (value >= size) {
+    if (value == sq.shadowRefused) return DOORBELL_STALE;
+    sq.shadowRefused = value;
+    return DOORBELL_VALUE;
+  }
+  sq.shadowRefused = SHADOW_REFUSED_NONE;
+  sq.tail = value;
+  if (sq.eventIndex == old || ringUsed(sq.eventIndex, value, size) > size >>> 1) {
+    const index = ringPrevious(value, size);
+    if (eventWrite(Scheduler.get().eventBase, tailEntry(sq.qid), index) >= ACCESS_CODES) sq.eventIndex = <u16>index;
+  }
+  return DOORBELL_OK;
+}
+
+/** Reads a completion queue's shadow head: DOORBELL_OK, _VALUE or _STALE. */
+export function shadowHead(cq: CompletionQueue, shadow: usize): u32 {
+  const value = loadAcquire(shadow + headEntry(cq.qid));
+  const old = cq.head;
+  if (value == old) {
+    cq.shadowRefused = SHADOW_REFUSED_NONE;
+    return DOORBELL_OK;
+  }
+  const size = cq.size;
+  if (value >= size || !headMove(cq, value)) {
+    if (value == cq.shadowRefused) return DOORBELL_STALE;
+    cq.shadowRefused = value;
+    return DOORBELL_VALUE;
+  }
+  cq.shadowRefused = SHADOW_REFUSED_NONE;
+  if (cq.eventIndex == old || ringUsed(cq.eventIndex, value, size) > size >>> 1) {
+    const index = ringPrevious(value, size);
+    if (eventWrite(Scheduler.get().eventBase, headEntry(cq.qid), index) >= ACCESS_CODES) cq.eventIndex = <u16>index;
+  }
+  return DOORBELL_OK;
+}
+
+/** Writes an entry of the EventIdx buffer at `base`; returns what guestAccess did. */
+function eventWrite(base: u64, entry: u32, value: u32): usize {
+  const s = Scheduler.get();
+  const at = guestAccess(base + entry, NEED_WRITE, changetype<usize>(s) + offsetof<Scheduler>('eventWindow'));
+  if (at >= ACCESS_CODES) store<u32>(at, value);
+  return at;
+}
+
+/** Asks for an MMIO write at the next change of the tail; false when the window is missing. */
+export function tailArm(sq: SubmissionQueue): bool {
+  const tail = sq.tail;
+  if (sq.eventIndex == tail) return true;
+  const at = eventWrite(Scheduler.get().eventBase, tailEntry(sq.qid), tail);
+  if (at >= ACCESS_CODES) sq.eventIndex = <u16>tail;
+  return at != ACCESS_MISSING;
+}
+
+/** Asks for an MMIO write at the next change of the head; false when the window is missing. */
+export function headArm(cq: CompletionQueue): bool {
+  const head = cq.head;
+  if (cq.eventIndex == head) return true;
+  const at = eventWrite(Scheduler.get().eventBase, headEntry(cq.qid), head);
+  if (at >= ACCESS_CODES) cq.eventIndex = <u16>head;
+  return at != ACCESS_MISSING;
+}
+
+// ---- The entries of a new queue, or of all queues when the buffers are new -------------------------------------
+//
+// The guest waits for the command that does this, so nothing it writes is lost. It need not have cleared the pages.
+// The two buffers may lie in two windows, of which only one may be there at a time: hence two steps.
+
+/** Writes an entry of the shadow doorbell buffer at `base`; returns what guestAccess did. */
+function shadowWrite(base: u64, entry: u32, value: u32): usize {
+  const s = Scheduler.get();
+  const at = guestAccess(base + entry, NEED_WRITE, changetype<usize>(s) + offsetof<Scheduler>('shadowWindow'));
+  if (at >= ACCESS_CODES) store<u32>(at, value);
+  return at;
+}
+
+/** Begins the entry of a new submission queue with 0 in the buffers in use; false when a window is missing. */
+export function tailBegin(slot: Slot, qid: u32): bool {
+  return entryBegin(slot, tailEntry(qid));
+}
+
+/** Begins the entry of a new completion queue with 0 in the buffers in use; false when a window is missing. */
+export function headBegin(slot: Slot, qid: u32): bool {
+  return entryBegin(slot, headEntry(qid));
+}
+
+/** Memory that is gone is no obstacle: without it the guest cannot use shadow doorbells either. */
+function entryBegin(slot: Slot, entry: u32): bool {
+  const s = Scheduler.get();
+  if (s.shadow == 0) return true;
+  if (slot.stage == 0) {
+    if (shadowWrite(s.shadowBase, entry, 0) == ACCESS_MISSING) return false;
+    slot.stage = 1;
+  }
+  if (slot.stage == 1) {
+    if (eventWrite(s.eventBase, entry, 0) == ACCESS_MISSING) return false;
+    slot.stage = 2;
+  }
+  return true;
+}
+
+/**
+ * Begins the entries of all I/O queues in new buffers with their tails and heads, and uses the buffers from then on.
+ * ACCESS_* of the first access that fails, ACCESS_CODES when all is done.
+ */
+export function shadowBegin(slot: Slot, shadowBase: u64, eventBase: u64): usize {
+  for (; slot.stage < 2; slot.stage++) {
+    for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
+      const sq = SubmissionQueue.at(qid);
+      const cq = CompletionQueue.at(qid);
+      let at: usize = ACCESS_CODES;
+      if (sq.state == QUEUE_LIVE) at = bufferWrite(slot.stage, shadowBase, eventBase, tailEntry(qid), sq.tail);
+      if (at < ACCESS_CODES) return at;
+      if (cq.state == QUEUE_LIVE) at = bufferWrite(slot.stage, shadowBase, eventBase, headEntry(qid), cq.head);
+      if (at < ACCESS_CODES) return at;
+    }
+  }
+  for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
+    SubmissionQueue.at(qid).eventIndex = <u16>SubmissionQueue.at(qid).tail;
+    SubmissionQueue.at(qid).shadowRefused = SHADOW_REFUSED_NONE;
+    CompletionQueue.at(qid).eventIndex = <u16>CompletionQueue.at(qid).head;
+    CompletionQueue.at(qid).shadowRefused = SHADOW_REFUSED_NONE;
+  }
+  const s = Scheduler.get();
+  s.shadowBase = shadowBase;
+  s.eventBase = eventBase;
+  s.shadow = 1;
+  return ACCESS_CODES;
+}
+
+function bufferWrite(stage: u32, shadowBase: u64, eventBase: u64, entry: u32, value: u32): usize {
+  return stage == 0 ? shadowWrite(shadowBase, entry, value) : eventWrite(eventBase, entry, value);
+}
