@@ -373,14 +373,26 @@ async function runStep(step) {
 }
 
 async function providePackages() {
-  if (packagesCurrent()) return;
-  const cure = 'Check the network and the npm registry that is configured, then run the command again.';
-  await timed(
-    'npm packages',
-    installPackages,
-    cure,
-    'installing npm packages (a minute or so the first time)',
-  );
+  if (!packagesCurrent()) {
+    const cure = 'Check the network and the npm registry that is configured, then run the command again.';
+    await timed(
+      'npm packages',
+      installPackages,
+      cure,
+      'installing npm packages (a minute or so the first time)',
+    );
+  }
+  linkProgram();
+}
+
+/** Makes `npx doorbell` work whenever it was first tried: npm links packages' programs, not those of the checkout. */
+function linkProgram() {
+  const link = inRoot('node_modules/.bin/doorbell');
+  const target = path.relative(path.dirname(link), PROGRAM);
+  const present = fs.lstatSync(link, { throwIfNoEntry: false });
+  if (present?.isSymbolicLink() && fs.readlinkSync(link) === target) return;
+  fs.rmSync(link, { force: true });
+  fs.symlinkSync(target, link);
 }
 
 /** Brings everything up to date. */
