@@ -7,14 +7,18 @@
 // completion and one pending event, not a flood.
 
 import {
+  AEN_ERROR_INVALID_DOORBELL_REGISTER,
   AEN_INFO_SHIFT,
   AEN_LID_SHIFT,
   AEN_TYPE_COUNT,
+  AEN_TYPE_ERROR,
   AEN_TYPE_SHIFT,
   AEN_TYPE_WIDTH,
 } from '../spec/nvme-logs.ts';
+import { STATUS_INVALID_FIELD, STATUS_INVALID_QUEUE_ID } from '../spec/nvme.ts';
 import { parkedComplete } from '../queue/completion.ts';
 import { SLOT_NONE, Slot } from '../wire/slot.ts';
+import { errorLogAddEvent } from './error-log.ts';
 import {
   AER_LIMIT,
   ControllerRecord,
@@ -35,7 +39,13 @@ export function asyncEventPost(type: u32, info: u32, lid: u32): void {
   if (<u32>c.pendingEventCount == PENDING_EVENTS_MAX) return;
   store<u32>(pendingAt(c.pendingEventCount), result);
   c.pendingEventCount += 1;
+  if (type == <u32>AEN_TYPE_ERROR) errorLogAddEvent(eventStatus(info));
   deliver(c);
+}
+
+/** What the log page says of an error that belongs to no command: the status that comes nearest. */
+function eventStatus(info: u32): u32 {
+  return info == <u32>AEN_ERROR_INVALID_DOORBELL_REGISTER ? STATUS_INVALID_QUEUE_ID : STATUS_INVALID_FIELD;
 }
 
 /** Whether one more Asynchronous Event Request may wait. */

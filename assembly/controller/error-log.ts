@@ -10,6 +10,7 @@ import {
   LOG_ERROR_PARAMETER,
   LOG_ERROR_PARAMETER_NONE,
   LOG_ERROR_SQID,
+  LOG_ERROR_SQID_NONE,
   LOG_ERROR_STATUS,
 } from '../spec/nvme-logs.ts';
 import { CID_NONE, CQE_STATUS_SHIFT, NVM_FLUSH, SQE_CDW10 } from '../spec/nvme.ts';
@@ -28,9 +29,9 @@ export function errorLogAdd(slot: Slot): void {
   }
 }
 
-/** Notes an error that belongs to a queue, or with LOG_ERROR_SQID_NONE to none, and to no command. */
-export function errorLogAddEvent(sqid: u32, status: u32): void {
-  entryAdd(sqid, CID_NONE, status, 0);
+/** Notes an error that belongs to no command. */
+export function errorLogAddEvent(status: u32): void {
+  entryAdd(LOG_ERROR_SQID_NONE, CID_NONE, status, 0);
 }
 
 /** Writes the whole log, ERROR_LOG_ENTRIES entries, newest first; those never used are zeros. */
