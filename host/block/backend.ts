@@ -15,19 +15,20 @@
 // Requests
 // - Offsets and lengths come from a guest. The addon checks each range against the namespace, without overflow, and
 //   answers BLOCK_OUT_OF_RANGE; the last byte of a namespace never lies beyond 2^53 - 1. No request throws.
-// - Ranges are whole logical blocks. Memory segments may begin at any address and have any length; where the storage
-//   wants alignment, the request is copied once.
+// - Ranges are whole logical blocks. Memory segments may begin at any address and have any length; where the
+//   storage wants alignment, the request is copied once.
 // - Read: sees all writes that completed before it was submitted. Blocks that were never written are zeros.
 // - Write: when it completes, later reads see it. Requests in flight at the same time have no order among each other.
 // - REQUEST_FLAG_FUA: the data of this request is durable before it completes.
 // - Flush: the data of all requests that completed before it was submitted is durable before it completes. Where
 //   `volatileCache` is false, completed means durable as far as this storage ever is, and flush is immediate.
-// - Write Zeroes: the range reads as zeros, whether or not the storage has a quick way; with REQUEST_FLAG_DEALLOCATE the
-//   space may be freed.
-// - Deallocate: where `deallocate` is true, the ranges read as zeros and their space is freed; where it is false, nothing
-//   happens and the data stays.
+// - Write Zeroes: the range reads as zeros, whether or not the storage has a quick way; with REQUEST_FLAG_DEALLOCATE
+//   the space may be freed.
+// - Deallocate: where `deallocate` is true, the ranges read as zeros and their space is freed; where it is false,
+//   nothing happens and the data stays.
 // - A read-only backend answers BLOCK_READ_ONLY to all that changes data. Flush succeeds.
-// - A full disk is BLOCK_NO_SPACE for the request that did not fit; nothing else is lost, and freed space helps at once.
+// - A full disk is BLOCK_NO_SPACE for the request that did not fit; nothing else is lost, and freed space helps at
+//   once.
 // - A request ends exactly once, with BLOCK_OK, a BLOCK_* code or a negative errno, which errors.ts names.
 //
 // Closing

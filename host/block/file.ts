@@ -176,7 +176,7 @@ function lock(fd: number, spec: FileSpec): string | undefined {
   throw new UsageError(
     'FILE_BUSY',
     spec.readOnly
-      ? `${spec.path} is open for writing elsewhere: stop that process or namespace, or open it with readonly=on there too`
+      ? `${spec.path} is open for writing elsewhere: end that process, or open it with readonly=on there too`
       : `${spec.path} is in use by another namespace or process: use it once (fuser ${spec.path} tells by whom), ` +
           'let several controllers see one namespace with share=on, or open it with readonly=on everywhere',
   );

@@ -1,4 +1,4 @@
-// `doorbell demo`.
+// `doorbell demo`: the options of the demonstration, which host/demo shows.
 
 import type { Command } from 'commander';
 import { EXIT_FAILURE, EXIT_OK } from './exit.ts';

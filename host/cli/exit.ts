@@ -32,7 +32,7 @@ function usageLine(code: string, message: string): string {
 /** Commander's words on one line: `unknown option '--sockt' (Did you mean --socket?)`. */
 function commandLineFault(message: string): string {
   const text = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-  return /help|Did you mean/.test(text) ? text : `${text}; doorbell help tells what there is`;
+  return /help|Did you mean/.test(text) ? text : `${text}; doorbell --help tells what there is`;
 }
 
 function failureText(error: unknown): string {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The executable `doorbell`.
+// The executable `doorbell`: runs the command line and ends the process with its exit code.
 
 import { run } from './program.ts';
 

@@ -81,7 +81,7 @@ export function parseNamespace(text: string): ParsedNamespace {
   });
 }
 
-/** Gives each namespace its NSID: those that were chosen, then the lowest free ones in the order of the command line. */
+/** Gives each namespace its NSID: the chosen one, else the lowest free one, in the order of the command line. */
 export function numberNamespaces(parsed: readonly ParsedNamespace[]): readonly NamespaceSpec[] {
   if (parsed.length > NAMESPACE_COUNT) {
     throw new UsageError(
@@ -164,7 +164,8 @@ function checkWholeBlocks(size: number, blockSize: BlockSize, prefix: string): v
   if (size % blockSize === 0) return;
   throw new UsageError(
     'SIZE_INVALID',
-    `${prefix}${size} is not a whole number of blocks of ${blockSize} bytes: write ${nearestSizes(size, blockSize, prefix)}`,
+    `${prefix}${size} is not a whole number of blocks of ${blockSize} bytes: ` +
+      `write ${nearestSizes(size, blockSize, prefix)}`,
   );
 }
 

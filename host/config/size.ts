@@ -13,7 +13,8 @@ export function parseSize(text: string, what: string): number {
   if (match === null) {
     throw new UsageError(
       'SIZE_INVALID',
-      `${what} ${quoted(text)} is not a size: write bytes, or a number with K, M, G, T or P (powers of 1,024), such as 10G`,
+      `${what} ${quoted(text)} is not a size: write bytes, or a number with K, M, G, T or P (powers of 1,024), ` +
+        'such as 10G',
     );
   }
   const [, number = '', unit = ''] = match;

@@ -167,8 +167,9 @@ function checkSharing(options: ServeOptions): void {
     if (viewers.length < 2 || spec.share || spec.backend.readOnly) continue;
     throw new UsageError(
       'NAMESPACE_NOT_SHARED',
-      `namespace ${spec.nsid} would be writable through ${viewers.length} controllers: add share=on to its --namespace ` +
-        'if all of them belong to one guest or to a cluster file system, else readonly=on, or namespaces= to the sockets',
+      `namespace ${spec.nsid} would be writable through ${viewers.length} controllers: add share=on to its ` +
+        '--namespace if all of them belong to one guest or to a cluster file system, else readonly=on, or ' +
+        'namespaces= to the sockets',
     );
   }
 }

@@ -39,6 +39,7 @@ export function contract(name: string, open: OpenFixture): void {
       };
       geometryTests(withMachine, blockSize);
       dataTests(withMachine, blockSize);
+      memoryTests(withMachine, blockSize);
       zeroTests(withMachine, blockSize);
       refusalTests(withMachine, blockSize);
     });
@@ -87,6 +88,49 @@ function dataTests(withMachine: WithMachine, blockSize: BlockSize): void {
     });
   });
 
+  test('200 requests at the same time', () => {
+    withMachine((machine) => {
+      const bytes = pattern(200 * 4096, 6);
+      machine.guestWrite(0, bytes);
+      const requests = (operation: number, base: number): Request[] =>
+        Array.from({ length: 200 }, (_, index) => ({
+          operation,
+          offset: index * 4096,
+          length: 4096,
+          segments: [[base + index * 4096, 4096]],
+        }));
+      const written = machine.run(...requests(abi.OPERATION_WRITE, 0));
+      assert.ok(written.every((result) => result === 'BLOCK_OK'));
+      const read = machine.run(...requests(abi.OPERATION_READ, 2 * MIB));
+      assert.ok(read.every((result) => result === 'BLOCK_OK'));
+      assert.deepEqual(machine.guestRead(2 * MIB, bytes.length), bytes);
+    });
+  });
+
+  test('FUA and Flush complete', () => {
+    withMachine((machine) => {
+      const bytes = pattern(2 * blockSize, 7);
+      assert.equal(machine.write(0, bytes, abi.REQUEST_FLAG_FUA), 'BLOCK_OK');
+      assert.equal(machine.write(4 * blockSize, bytes, abi.REQUEST_FLAG_FUA, 4), 'BLOCK_OK');
+      assert.deepEqual(machine.run({ operation: abi.OPERATION_FLUSH }), ['BLOCK_OK']);
+      assert.deepEqual(machine.read(4 * blockSize, bytes.length), bytes);
+    });
+  });
+
+  test(`${SEEDED_STEPS} seeded steps agree with a model`, () => {
+    withMachine((machine) => {
+      const model = Buffer.alloc(SIZE);
+      const random = generator(blockSize);
+      for (let step = 0; step < SEEDED_STEPS; step++) seededStep(machine, model, random, blockSize);
+      for (let offset = 0; offset < SIZE; offset += MIB) {
+        assert.ok(machine.read(offset, MIB).equals(model.subarray(offset, offset + MIB)));
+      }
+    });
+  });
+}
+
+/** Where in the guest's memory the data is. */
+function memoryTests(withMachine: WithMachine, blockSize: BlockSize): void {
   for (const misalignment of [4, 512, 1028, 4092]) {
     test(`memory at an address of 4096 n + ${misalignment}`, () => {
       withMachine((machine) => {
@@ -130,46 +174,6 @@ function dataTests(withMachine: WithMachine, blockSize: BlockSize): void {
       const whole: Request = { operation: abi.OPERATION_WRITE, offset: MIB, length: MIB, segments };
       assert.deepEqual(machine.run(whole), ['BLOCK_OK']);
       assert.deepEqual(machine.read(MIB, MIB, 4 * MIB), bytes);
-    });
-  });
-
-  test('200 requests at the same time', () => {
-    withMachine((machine) => {
-      const bytes = pattern(200 * 4096, 6);
-      machine.guestWrite(0, bytes);
-      const requests = (operation: number, base: number): Request[] =>
-        Array.from({ length: 200 }, (_, index) => ({
-          operation,
-          offset: index * 4096,
-          length: 4096,
-          segments: [[base + index * 4096, 4096]],
-        }));
-      const written = machine.run(...requests(abi.OPERATION_WRITE, 0));
-      assert.ok(written.every((result) => result === 'BLOCK_OK'));
-      const read = machine.run(...requests(abi.OPERATION_READ, 2 * MIB));
-      assert.ok(read.every((result) => result === 'BLOCK_OK'));
-      assert.deepEqual(machine.guestRead(2 * MIB, bytes.length), bytes);
-    });
-  });
-
-  test('FUA and Flush complete', () => {
-    withMachine((machine) => {
-      const bytes = pattern(2 * blockSize, 7);
-      assert.equal(machine.write(0, bytes, abi.REQUEST_FLAG_FUA), 'BLOCK_OK');
-      assert.equal(machine.write(4 * blockSize, bytes, abi.REQUEST_FLAG_FUA, 4), 'BLOCK_OK');
-      assert.deepEqual(machine.run({ operation: abi.OPERATION_FLUSH }), ['BLOCK_OK']);
-      assert.deepEqual(machine.read(4 * blockSize, bytes.length), bytes);
-    });
-  });
-
-  test(`${SEEDED_STEPS} seeded steps agree with a model`, () => {
-    withMachine((machine) => {
-      const model = Buffer.alloc(SIZE);
-      const random = generator(blockSize);
-      for (let step = 0; step < SEEDED_STEPS; step++) seededStep(machine, model, random, blockSize);
-      for (let offset = 0; offset < SIZE; offset += MIB) {
-        assert.ok(machine.read(offset, MIB).equals(model.subarray(offset, offset + MIB)));
-      }
     });
   });
 }

@@ -1,3 +1,5 @@
+// The file backend: the contract, and what is of files alone: sizes, kinds, direct I/O, locks, full disks.
+
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

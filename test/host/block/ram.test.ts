@@ -1,3 +1,5 @@
+// The RAM backend: the contract, and memory that does not exist.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openRam } from '../../../host/block/ram.ts';

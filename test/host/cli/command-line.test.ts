@@ -1,3 +1,5 @@
+// The command line as a person uses it: help, usage errors, what qemu-args prints.
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';

@@ -1,3 +1,5 @@
+// --namespace: everything that can be written, and everything that is refused.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { numberNamespaces, parseNamespace } from '../../../host/config/namespace-spec.ts';

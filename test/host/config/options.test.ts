@@ -1,3 +1,5 @@
+// The options of serve as a whole: defaults, values, and how sockets and namespaces fit together.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseServeOptions, type ServeArguments } from '../../../host/config/options.ts';

@@ -1,3 +1,5 @@
+// Sizes: how they are read and how they are written.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatSize, nearestSizes, parseSize } from '../../../host/config/size.ts';

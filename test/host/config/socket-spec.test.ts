@@ -1,3 +1,5 @@
+// --socket: everything that can be written, and everything that is refused.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listenFailure, parseSocket } from '../../../host/config/socket-spec.ts';

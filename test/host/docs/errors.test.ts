@@ -8,7 +8,7 @@ import { findCheckout } from '../../../host/demo/checkout.ts';
 import { EXIT_FAILURE, EXIT_OK, EXIT_SIGNAL_BASE, EXIT_USAGE } from '../../../host/cli/exit.ts';
 
 const root = findCheckout();
-const page = fs.readFileSync(path.join(root, 'docs', 'errors.md'), 'utf8');
+const page = fs.readFileSync(path.join(root, 'docs/errors.md'), 'utf8');
 const documented = [...page.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, code = '']) => code);
 
 /** Codes of Node.js that are looked at and never given. */

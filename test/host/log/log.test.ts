@@ -1,3 +1,5 @@
+// The log: both formats, levels, and the limit of lines that a guest can cause.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLog, LIMIT_LINES, LIMIT_SECONDS, type Log, type LogLevel } from '../../../host/log/log.ts';

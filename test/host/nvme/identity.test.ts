@@ -1,3 +1,5 @@
+// Identifiers: stable, distinct, and in the shape of their standards.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

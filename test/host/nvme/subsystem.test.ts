@@ -1,3 +1,5 @@
+// The plan of a subsystem: who sees which namespace, with what identity, and what is refused.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Backend, BackendSpec } from '../../../host/block/backend.ts';
