@@ -13,7 +13,7 @@ import {
   parseOneLineSources,
   type AptSource,
 } from './apt-sources.ts';
-import { runCommand, tryCommand } from './command.ts';
+import { CommandError, runCommand, tryCommand } from './command.ts';
 import { SetupError, type Progress } from './setup-error.ts';
 
 const SYSTEM_KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -229,7 +229,8 @@ async function formatConfiguration(directory: string): Promise<string> {
 
 function fetchError(what: string, cause: unknown): SetupError {
   if (cause instanceof SetupError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const said = cause instanceof CommandError ? /^E: .*/m.exec(cause.result.stderr)?.[0] : undefined;
+  const reason = said?.replace(/\s+/g, ' ') ?? (cause instanceof Error ? cause.message : String(cause));
   return new SetupError(
     `cannot fetch ${what} (${reason}): check the network, and the mirror and proxy configured in /etc/apt`,
     { cause },

@@ -52,17 +52,26 @@ export function tryCommand(
   });
 }
 
-/** As tryCommand, but a status other than 0 throws an Error with the end of the program's error output. */
+/** A program ended with a status other than 0. The message has the end of what it said. */
+export class CommandError extends Error {
+  constructor(
+    file: string,
+    readonly result: CommandResult,
+  ) {
+    const reason = result.stderr.trim().split('\n').slice(-3).join(' / ');
+    super(`${path.basename(file)} failed with status ${result.status}: ${reason}`);
+    this.name = 'CommandError';
+  }
+}
+
+/** As tryCommand, but a status other than 0 throws CommandError. Resolves to the standard output. */
 export async function runCommand(
   file: string,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<string> {
   const result = await tryCommand(file, args, options);
-  if (result.status !== 0) {
-    const reason = result.stderr.trim().split('\n').slice(-3).join(' / ');
-    throw new Error(`${path.basename(file)} failed with status ${result.status}: ${reason}`);
-  }
+  if (result.status !== 0) throw new CommandError(file, result);
   return result.stdout;
 }
 

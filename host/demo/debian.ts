@@ -17,6 +17,9 @@ import { SetupError, type Progress } from './setup-error.ts';
 export const LIBRARY_DIRECTORY = 'usr/lib/x86_64-linux-gnu';
 export const LOADER = `${LIBRARY_DIRECTORY}/ld-linux-x86-64.so.2`;
 
+/** The suites of Debian 13: one set of package lists serves everything that comes from them. */
+export const TRIXIE: readonly string[] = ['trixie', 'trixie-backports'];
+
 /** What to fetch, and what of it to keep. A change of any field but `what` and `directory` makes the set anew. */
 export interface PackageRecipe {
   /** For people, such as `QEMU`. */
@@ -69,7 +72,7 @@ export async function ensurePackages(
   const release = await hostRelease();
   if (!release.supported && process.env['DOORBELL_DEBIAN_MIRROR'] === undefined) {
     throw new SetupError(
-      `${needs} (it is fetched by itself on Debian 12 and 13 for amd64 only, not on ${release.name})`,
+      `${needs} (packages are fetched on Debian 12 and 13 for amd64 only, not on ${release.name})`,
     );
   }
   // One lock for all sets: they share the package lists.

@@ -13,7 +13,14 @@ import { gzipSync } from 'node:zlib';
 import { buildPath } from './checkout.ts';
 import { runCommand } from './command.ts';
 import { writeCpio, type CpioEntry } from './cpio.ts';
-import { ensurePackages, LIBRARY_DIRECTORY, LOADER, type PackageRecipe, type PackageSet } from './debian.ts';
+import {
+  ensurePackages,
+  LIBRARY_DIRECTORY,
+  LOADER,
+  TRIXIE,
+  type PackageRecipe,
+  type PackageSet,
+} from './debian.ts';
 import { neededLibraries } from './elf.ts';
 import { AGENT_SCRIPT, INIT_SCRIPT, PROFILE_SCRIPT } from './guest-init.ts';
 import { ensureGuestTools, TOOL_PROGRAMS } from './guest-tools.ts';
@@ -41,19 +48,36 @@ const IMAGE_REVISION = 1;
 
 const DIRECTORIES = ['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'mnt', 'etc'];
 
+/** The end of the sentence for a system whose packages cannot be used. */
+const NEEDS =
+  "a guest is built from Debian's packages: copy build/guest from a Debian machine and set DOORBELL_GUEST_IMAGES to it";
+
 /**
  * The image in `build/guest/<kind>`, built now if it is not there or was built from other packages or scripts.
+ *
+ * DOORBELL_GUEST_IMAGES, if set, names a copy of `build/guest` of another machine, which is used as it is.
  *
  * Throws SetupError when its packages are missing and cannot be fetched.
  */
 export async function ensureGuestImage(kind: GuestImageKind, progress: Progress): Promise<GuestImage> {
-  const base = await ensurePackages(
-    kernelRecipe(),
-    progress,
-    'a Linux kernel and busybox for the guest are needed',
-  );
+  const given = process.env['DOORBELL_GUEST_IMAGES'];
+  if (given !== undefined && given !== '') {
+    const image = await readImage(path.resolve(given, kind));
+    if (image === undefined)
+      throw new SetupError(`DOORBELL_GUEST_IMAGES is set to ${given}, which has no ${kind}`);
+    return image;
+  }
+  const base = await ensurePackages(kernelRecipe(), progress, NEEDS);
   const tools = kind === 'test' ? await ensureGuestTools(progress) : undefined;
-  const inputs = [IMAGE_REVISION, base.versions, tools?.versions, INIT_SCRIPT, AGENT_SCRIPT, PROFILE_SCRIPT];
+  const inputs = [
+    IMAGE_REVISION,
+    base.versions,
+    tools?.versions,
+    TOOL_PROGRAMS,
+    INIT_SCRIPT,
+    AGENT_SCRIPT,
+    PROFILE_SCRIPT,
+  ];
   const key = createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
   const directory = buildPath('guest', kind);
   return withLock(buildPath('guest', 'lock'), progress, async () => {
@@ -72,7 +96,7 @@ function kernelRecipe(): PackageRecipe {
   return {
     what: 'a kernel and busybox for the guest',
     directory: buildPath('guest', 'kernel'),
-    suites: ['trixie', 'trixie-backports'],
+    suites: TRIXIE,
     packages: ['linux-image-cloud-amd64', 'busybox-static'],
     wanted: /^(linux-image-.*-cloud-amd64|busybox-static)$/,
     files: [
@@ -83,11 +107,12 @@ function kernelRecipe(): PackageRecipe {
   };
 }
 
-async function readImage(directory: string, key: string): Promise<GuestImage | undefined> {
+/** The image in `directory`; undefined if there is none, or it was built for another key than one that is given. */
+async function readImage(directory: string, key?: string): Promise<GuestImage | undefined> {
   const text = await readFile(path.join(directory, 'image.json'), 'utf8').catch(() => '');
   if (text === '') return undefined;
   const stamp = JSON.parse(text) as { readonly key: string; readonly kernelRelease: string };
-  if (stamp.key !== key) return undefined;
+  if (key !== undefined && stamp.key !== key) return undefined;
   return {
     kernel: path.join(directory, 'vmlinuz'),
     initramfs: path.join(directory, 'initramfs'),

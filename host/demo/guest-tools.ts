@@ -7,6 +7,7 @@ import { buildPath } from './checkout.ts';
 import {
   ensurePackages,
   LIBRARY_DIRECTORY,
+  TRIXIE,
   writeLauncher,
   type PackageRecipe,
   type PackageSet,
@@ -52,7 +53,7 @@ export function ensureGuestTools(progress: Progress): Promise<PackageSet> {
   const recipe: PackageRecipe = {
     what: 'file-system and I/O tools',
     directory: buildPath('guest', 'tools'),
-    suites: ['trixie', 'trixie-backports'],
+    suites: TRIXIE,
     packages: PACKAGES,
     wanted: new RegExp(`^(?:${PACKAGES.join('|')})$`),
     files: [
@@ -62,7 +63,7 @@ export function ensureGuestTools(progress: Progress): Promise<PackageSet> {
     revision: 1,
     finish: completeTools,
   };
-  return ensurePackages(recipe, progress, 'fio, nvme-cli and e2fsprogs for the test guest are needed');
+  return ensurePackages(recipe, progress, 'fio with io_uring is needed: install fio 3 or later');
 }
 
 async function completeTools(directory: string): Promise<void> {

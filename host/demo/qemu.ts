@@ -3,7 +3,7 @@
  */
 import { buildPath } from './checkout.ts';
 import { findProgram, tryCommand } from './command.ts';
-import { ensurePackages, writeLauncher, type PackageRecipe } from './debian.ts';
+import { ensurePackages, TRIXIE, writeLauncher, type PackageRecipe } from './debian.ts';
 import { SetupError, type Progress } from './setup-error.ts';
 
 const PROGRAM = 'qemu-system-x86_64';
@@ -153,7 +153,7 @@ function qemuRecipe(): PackageRecipe {
   return {
     what: 'QEMU',
     directory: buildPath('qemu'),
-    suites: ['trixie', 'trixie-backports'],
+    suites: TRIXIE,
     preferredSuite: 'trixie-backports',
     packages: ['qemu-system-x86'],
     wanted: new RegExp(`^(?!(?:${UNWANTED})$)`),

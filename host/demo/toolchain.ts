@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url';
 import { hostRelease } from './apt.ts';
 import { buildPath } from './checkout.ts';
 import { findProgram, tryCommand } from './command.ts';
-import { ensurePackages, LIBRARY_DIRECTORY } from './debian.ts';
+import { ensurePackages, LIBRARY_DIRECTORY, TRIXIE } from './debian.ts';
 import { ensureGuestTools } from './guest-tools.ts';
 import { SetupError, type Progress } from './setup-error.ts';
 
@@ -42,14 +42,14 @@ export async function locateLiburing(progress: Progress): Promise<Liburing> {
     {
       what: 'liburing',
       directory: buildPath('liburing'),
-      suites: [codename],
+      suites: TRIXIE.includes(codename) ? TRIXIE : [codename],
       packages: ['liburing-dev'],
       wanted: /^liburing-dev$/,
       files: [[/^liburing-dev$/, /^usr\/(include\/.*|lib\/x86_64-linux-gnu\/liburing\.a)$/]],
       revision: 1,
     },
     progress,
-    `the header and library of liburing ${VERSION_MIN.join('.')} or later are needed to build the addon: install them`,
+    `the header and library of liburing ${VERSION_MIN.join('.')} or later are needed to build the addon: install liburing-dev (or liburing-devel)`,
   );
   const include = path.join(root, 'usr/include');
   const version = await readVersion(include);
