@@ -32,6 +32,7 @@ Sockets (--socket PATH), one controller each, all of one NVM subsystem:
     cntlid=N               controller identifier, 1 to 65519 (default: the lowest free one)
 
 SIGINT or SIGTERM drains: requests under way are finished, then the target ends. A second one ends it at once.
+SIGUSR2 prints the target's sums so far: requests, doorbell writes, interrupts.
 
 Examples:
   doorbell serve --socket /tmp/nvme.sock --namespace file:disk.img,size=10G
@@ -82,6 +83,9 @@ async function serve(args: Partial<ServeArguments>, context: CommandContext): Pr
   const { startTarget } = await import('../serve/target.ts');
   const target = await startTarget(options, (line) => process.stderr.write(line));
   report.ready(target.summary);
+  process.on('SIGUSR2', () => {
+    target.statistics().then(report.statistics, () => undefined);
+  });
   await Promise.race([stopping, target.died]);
   report.drained(await Promise.race([target.drain(), target.died]));
   return EXIT_OK;
@@ -104,6 +108,7 @@ function stopSignal(first: (signal: NodeJS.Signals) => void): Promise<void> {
 
 interface Report {
   ready(summary: TargetSummary): void;
+  statistics(sums: TargetStatistics): void;
   drained(sums: TargetStatistics): void;
 }
 
@@ -121,6 +126,12 @@ function reportText({ print }: CommandContext): Report {
       }
       print('ready');
     },
+    statistics: (sums) => {
+      print(
+        `${sums.requests} requests, ${sums.requestErrors} failed; ${sums.doorbells} doorbell writes, ` +
+          `${sums.interrupts} interrupts, slept ${sums.sleeps} times`,
+      );
+    },
     drained: ({ requests, requestErrors }) => {
       print(`drained after ${requests} requests, ${requestErrors} failed`);
     },
@@ -137,6 +148,9 @@ function reportJson({ print }: CommandContext): Report {
   return {
     ready: (summary) => {
       event('ready', { pid: process.pid, ...summary });
+    },
+    statistics: (sums) => {
+      event('statistics', sums);
     },
     drained: (sums) => {
       event('drained', sums);

@@ -13,7 +13,7 @@ export interface ReactorStart {
   controlFd: number;
 }
 
-export type ToReactor = { type: 'drain' };
+export type ToReactor = { type: 'drain' } | { type: 'statistics' };
 
 export type FromReactor =
   | { type: 'listening'; summary: TargetSummary }
@@ -22,6 +22,7 @@ export type FromReactor =
   /** Starting failed; `kind` tells who can mend it. */
   | { type: 'refused'; kind: 'usage'; code: UsageCode; message: string }
   | { type: 'refused'; kind: 'failure'; code: string; message: string }
+  | { type: 'statistics'; statistics: TargetStatistics }
   /** All controllers are closed; the thread ends. */
   | { type: 'drained'; statistics: TargetStatistics };
 

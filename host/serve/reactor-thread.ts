@@ -59,7 +59,10 @@ function main({ options, port, controlFd }: ReactorStart): void {
   for (const { controller } of served) loop.add(controller);
   reactor.watch(controlFd, () => {
     native.eventfdRead(controlFd);
-    if (nextMessage(port)?.type === 'drain') drain(served, loop);
+    for (let message = nextMessage(port); message !== undefined; message = nextMessage(port)) {
+      if (message.type === 'drain') drain(served, loop);
+      else say({ type: 'statistics', statistics: statisticsOf(served, loop) });
+    }
   });
   say({ type: 'listening', summary: summaryOf(subsystem) });
   loop.run();

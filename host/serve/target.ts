@@ -8,6 +8,8 @@ import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReac
 
 export interface Target {
   readonly summary: TargetSummary;
+  /** The sums so far. */
+  statistics(): Promise<TargetStatistics>;
   /** Finishes the requests under way, closes controllers and storage. Resolves with the sums of the target's life. */
   drain(): Promise<TargetStatistics>;
   /** Rejects when the reactor thread died: nothing is served any more. Never resolves. */
@@ -60,6 +62,10 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
   return {
     summary,
     died: exchange.died,
+    statistics: () => {
+      tell({ type: 'statistics' });
+      return exchange.statistics();
+    },
     drain: () => {
       tell({ type: 'drain' });
       return exchange.drained;
@@ -75,6 +81,7 @@ class Exchange {
   readonly #writeLog: (line: string) => void;
   #listens!: (summary: TargetSummary) => void;
   #drains!: (statistics: TargetStatistics) => void;
+  #asked: ((statistics: TargetStatistics) => void)[] = [];
   readonly #rejects: ((error: Error) => void)[] = [];
 
   constructor(writeLog: (line: string) => void) {
@@ -92,6 +99,9 @@ class Exchange {
       case 'listening':
         this.#listens(message.summary);
         break;
+      case 'statistics':
+        for (const resolve of this.#asked.splice(0)) resolve(message.statistics);
+        break;
       case 'drained':
         this.#drains(message.statistics);
         break;
@@ -105,12 +115,17 @@ class Exchange {
     }
   }
 
+  /** Resolves with the next sums that the reactor thread tells. */
+  statistics(): Promise<TargetStatistics> {
+    return this.#promise((resolve) => this.#asked.push(resolve));
+  }
+
   /** Rejects what is not settled yet. */
   fail(error: Error): void {
     for (const reject of this.#rejects) reject(error);
   }
 
-  #promise<T>(keep: (resolve: (value: T) => void) => void): Promise<T> {
+  #promise<T>(keep: (resolve: (value: T) => void) => unknown): Promise<T> {
     const promise = new Promise<T>((resolve, reject) => {
       keep(resolve);
       this.#rejects.push(reject);
