@@ -20,12 +20,6 @@ import { hostname } from 'node:os';
 
 /** Locally administered: D2-0B-E1. */
 export const IEEE_OUI = 0xd20be1;
-/**
- * PCI vendor and device id of every controller. The vendor id is assigned to nobody, and Linux has no quirk for the
- * pair.
- */
-export const PCI_VENDOR_ID = 0xd00b;
-export const PCI_DEVICE_ID = 0x0e11;
 export const MODEL_DEFAULT = 'doorbell NVMe controller';
 
 const MACHINE_ID_FILES = ['/etc/machine-id', '/var/lib/dbus/machine-id'];

@@ -7,10 +7,10 @@ import type { NamespaceSpec } from '../config/namespace-spec.ts';
 import type { ServeOptions } from '../config/options.ts';
 import { UsageError } from '../config/usage-error.ts';
 import type { ControllerConfig, NamespaceConfig } from '../core/config.ts';
+import { DEFAULT_VENDOR_ID } from '../pci/config-space.ts';
 import {
   IEEE_OUI,
   MODEL_DEFAULT,
-  PCI_VENDOR_ID,
   formatUuid,
   machineIdentity,
   storedNamespaceIds,
@@ -83,8 +83,8 @@ export function openSubsystem(options: ServeOptions, environment: SubsystemEnvir
     const common = {
       shadowDoorbells: options.shadowDoorbells,
       multiController: options.sockets.length > 1,
-      vid: PCI_VENDOR_ID,
-      ssvid: PCI_VENDOR_ID,
+      vid: DEFAULT_VENDOR_ID,
+      ssvid: DEFAULT_VENDOR_ID,
       ieeeOui: IEEE_OUI,
       serial: options.serial ?? derived.serial,
       model: options.model ?? MODEL_DEFAULT,
