@@ -44,7 +44,9 @@ function findLiburing(compiler) {
   }
   const toolchain = path.join(ROOT, 'build', 'dist', 'host', 'demo', 'toolchain.js');
   if (!fs.existsSync(toolchain)) {
-    throw new BuildError('liburing 2.3 or later is missing: install liburing-dev, or run npx tsc first and build again');
+    throw new BuildError(
+      'liburing 2.3 or later is missing: install liburing-dev, or run npx tsc first and build again',
+    );
   }
   const answer = spawnSync(process.execPath, [toolchain], {
     encoding: 'utf8',
@@ -104,7 +106,10 @@ function isStale(object, dependencies) {
   const made = modified(object);
   if (made < 0 || !fs.existsSync(dependencies)) return true;
   const text = fs.readFileSync(dependencies, 'utf8').replaceAll('\\\n', ' ');
-  const files = text.slice(text.indexOf(':') + 1).split(/\s+/).filter(Boolean);
+  const files = text
+    .slice(text.indexOf(':') + 1)
+    .split(/\s+/)
+    .filter(Boolean);
   return files.some((file) => modified(file) < 0 || modified(file) > made);
 }
 

@@ -32,8 +32,9 @@ const void* zeroChunk() {
   return zeros;
 }
 
+/** ENODEV is what fallocate says of what is neither a regular file nor, on newer kernels, a block device. */
 bool isUnsupported(std::int32_t result) {
-  return result == -EOPNOTSUPP || result == -ENOSYS;
+  return result == -EOPNOTSUPP || result == -ENOSYS || result == -ENODEV;
 }
 
 } // namespace

@@ -43,7 +43,8 @@ test('a region that cannot be is refused, and nothing of it stays', () => {
   assert.equal(fdCount(), before);
 
   rig.region(guest.fd, 4 * PAGE, { gpa: 8 * PAGE });
-  const overlap = (gpa: number, length: number): void => refuse({ gpa: BigInt(gpa), length: BigInt(length) }, 'EEXIST');
+  const overlap = (gpa: number, length: number): void =>
+    refuse({ gpa: BigInt(gpa), length: BigInt(length) }, 'EEXIST');
   overlap(8 * PAGE, PAGE);
   overlap(11 * PAGE, PAGE);
   overlap(7 * PAGE, 2 * PAGE);
@@ -59,14 +60,20 @@ test('a region that cannot be is refused, and nothing of it stays', () => {
 test('argument mistakes name the argument', () => {
   const rig = new Rig();
   const broken = { gpa: 0, length: 4096n, offset: 0n, fd: undefined, readable: true, writable: true };
-  assert.throws(() => rig.controller.regionAdd(broken as never), { name: 'TypeError', message: /region\.gpa/ });
+  assert.throws(() => rig.controller.regionAdd(broken as never), {
+    name: 'TypeError',
+    message: /region\.gpa/,
+  });
   assert.throws(() => rig.ring.submit({} as never, 0), { name: 'TypeError', message: /controller/ });
   assert.throws(() => rig.ring.submit(rig.ring as never, 0), { name: 'TypeError', message: /controller/ });
   assert.throws(() => rig.ring.watch('x' as never, 0), { name: 'TypeError', message: /fd/ });
   assert.throws(() => rig.controller.windowFill(-1, 0), { name: 'RangeError', message: /window/ });
   assert.throws(() => rig.controller.windowFill(4, 0), withCode('EINVAL'));
   assert.throws(() => native.controller(rig.bytes, { windowBase: 0, windowCount: 4 }), withCode('EINVAL'));
-  assert.throws(() => native.controller(rig.bytes, { windowBase: rig.windowBase, windowCount: 64 }), withCode('EINVAL'));
+  assert.throws(
+    () => native.controller(rig.bytes, { windowBase: rig.windowBase, windowCount: 64 }),
+    withCode('EINVAL'),
+  );
   rig.close();
 });
 

@@ -12,7 +12,13 @@ import { fdCount, pattern, withCode } from './rig.ts';
 const directory = mkdtempSync(path.join(tmpdir(), 'doorbell-socket-'));
 after(() => rmSync(directory, { recursive: true }));
 
-const FRAMING: Framing = { headerBytes: 16, sizeOffset: 4, sizeIncludesHeader: true, maxBytes: 65536, maxFds: 8 };
+const FRAMING: Framing = {
+  headerBytes: 16,
+  sizeOffset: 4,
+  sizeIncludesHeader: true,
+  maxBytes: 65536,
+  maxFds: 8,
+};
 
 function pair(framing: Partial<Framing> = {}): { left: MessageSocket; right: MessageSocket } {
   const listener = native.listen(path.join(directory, 'pair'), 0o600);

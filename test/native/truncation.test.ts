@@ -95,24 +95,8 @@ test('requests whose segments were truncated fail alone', () => {
 });
 
 test('huge pages: regions, windows and truncation', (context) => {
-  const total = (): number => Number(/HugePages_Free:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
-  const setting = '/proc/sys/vm/nr_hugepages';
-  const before = readFileSync(setting, 'utf8').trim();
-  if (total() < 4) {
-    try {
-      writeFileSync(setting, String(Number(before) + 4));
-    } catch {
-      // Not ours to set.
-    }
-  }
-  if (total() < 4) return context.skip('no huge pages: as root, echo 4 > /proc/sys/vm/nr_hugepages');
-  context.after(() => {
-    try {
-      writeFileSync(setting, before);
-    } catch {
-      // It was not we who set it.
-    }
-  });
+  const free = Number(/HugePages_Free:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
+  if (free < 4) return context.skip('no huge pages: as root, echo 4 > /proc/sys/vm/nr_hugepages');
   const fd = native.memfdCreate('huge', 8 * MIB, true);
   const rig = new Rig();
   const { ioBase } = rig.region(fd, 8 * MIB, { gpa: 2 * MIB });

@@ -93,7 +93,12 @@ test('pieces that are one in the file are one mapping', () => {
   const mappings = readFileSync('/proc/self/maps', 'utf8')
     .split('\n')
     .map((line) => /^([0-9a-f]+)-([0-9a-f]+)/.exec(line))
-    .filter((range) => range !== null && BigInt(`0x${range[1]}`) < begin + BigInt(2 * MIB) && BigInt(`0x${range[2]}`) > begin);
+    .filter(
+      (range) =>
+        range !== null &&
+        BigInt(`0x${range[1]}`) < begin + BigInt(2 * MIB) &&
+        BigInt(`0x${range[2]}`) > begin,
+    );
   assert.equal(mappings.length, 1);
   rig.close();
   guest.close();
@@ -112,7 +117,12 @@ test('removing a region empties its part of every window at once, and nothing el
   assert.ok(rig.controller.regionDrained(ticket));
   for (const index of [0, 3]) {
     assert.equal(rig.window(index)[PAGE - 1], 7);
-    assert.ok(rig.window(index).subarray(PAGE).every((byte) => byte === 0));
+    assert.ok(
+      rig
+        .window(index)
+        .subarray(PAGE)
+        .every((byte) => byte === 0),
+    );
   }
   assert.ok(rig.window(1).every((byte) => byte === 0));
   rig.window(1).fill(1);
@@ -130,7 +140,9 @@ test('a cleared window is private zeros; the guest keeps its content', () => {
   rig.controller.windowFill(0, 0);
   rig.controller.windowFill(1, 0);
   rig.controller.windowsClear();
-  assert.ok(rig.bytes.subarray(rig.windowBase, rig.windowBase + 4 * WINDOW_BYTES).every((byte) => byte === 0));
+  assert.ok(
+    rig.bytes.subarray(rig.windowBase, rig.windowBase + 4 * WINDOW_BYTES).every((byte) => byte === 0),
+  );
   rig.window(0)[0] = 1;
   assert.equal(guest.bytes[0], 9);
   rig.controller.windowFill(1, 0);
