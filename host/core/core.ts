@@ -15,6 +15,7 @@ import {
   WINDOW_MISS_BYTES,
 } from '../../assembly/abi/memory-map.ts';
 import * as abi from '../../assembly/abi/records.ts';
+import * as spec from '../../assembly/spec/nvme.ts';
 import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../../assembly/abi/version.ts';
 import { CSTS_CFS, REG_CSTS } from '../../assembly/spec/nvme.ts';
 import { configWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
@@ -91,7 +92,7 @@ export class Core {
   readonly #exports: Exports<(typeof EXPORTS)[number]>;
   readonly #request: RequestRecord;
   readonly #event: EventRecord;
-  readonly #registers = new Uint32Array(REGISTERS_KEPT);
+  readonly #registers = new Map<number, number>(REGISTERS_KEPT.map((offset) => [offset, 0]));
   #failure: Error | undefined;
 
   /** Makes the memory and the instance. Throws ModuleError, or RangeError when there is no address space left. */
@@ -328,12 +329,12 @@ export class Core {
   #begun(result: number): void {
     if (this.#failure || result !== abi.INIT_OK) return;
     this.bytes.set(this.buildHash, HEADER_BASE + abi.HEADER_BUILD_HASH);
-    for (let index = 0; index < REGISTERS_KEPT; index++) this.#keep(index * 4);
+    for (const offset of REGISTERS_KEPT) this.#keep(offset);
   }
 
   #keep(offset: number): void {
-    if (this.#failure || offset >= REGISTERS_KEPT * 4) return;
-    this.#registers[offset >>> 2] = this.#call(() => this.#exports.register_read(offset), 0);
+    if (this.#failure || !this.#registers.has(offset)) return;
+    this.#registers.set(offset, this.#call(() => this.#exports.register_read(offset), 0));
   }
 
   #registerKept(offset: number): number {
