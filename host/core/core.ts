@@ -15,17 +15,19 @@ import {
   WINDOW_MISS_BYTES,
 } from '../../assembly/abi/memory-map.ts';
 import * as abi from '../../assembly/abi/records.ts';
-import * as spec from '../../assembly/spec/nvme.ts';
 import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../../assembly/abi/version.ts';
-import { CSTS_CFS, REG_CSTS } from '../../assembly/spec/nvme.ts';
+import * as spec from '../../assembly/spec/nvme.ts';
 import { configWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
 import { instantiate, loadModule, ModuleError, type Exports } from './load.ts';
 import { EventRecord, RequestRecord } from './records.ts';
 
 const MODULE = 'doorbell-core';
 const PAGE_BYTES = 65536;
-/** Dwords of BAR0 that are kept for the answer of a failed core: 00h to 6Fh. */
-const REGISTERS_KEPT = 28;
+/** Dwords of BAR0 that are kept for the answers of a failed core. */
+const REGISTERS_KEPT = [
+  ...[spec.REG_CAP, spec.REG_CAP_HIGH, spec.REG_VS, spec.REG_INTMS, spec.REG_INTMC, spec.REG_CC, spec.REG_CSTS],
+  ...[spec.REG_AQA, spec.REG_ASQ, spec.REG_ASQ_HIGH, spec.REG_ACQ, spec.REG_ACQ_HIGH, spec.REG_CRTO],
+];
 
 const EXPORTS = [
   'abi_version',
@@ -339,7 +341,7 @@ export class Core {
 
   #registerKept(offset: number): number {
     const value = this.#registers[offset >>> 2] ?? 0;
-    return offset === REG_CSTS ? (value | CSTS_CFS) >>> 0 : value;
+    return offset === spec.REG_CSTS ? (value | spec.CSTS_CFS) >>> 0 : value;
   }
 
   #regionWrite(region: CoreRegion): void {
