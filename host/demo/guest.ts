@@ -92,6 +92,8 @@ export class Guest {
   #command: RunningCommand | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #failure: GuestError | undefined;
+  /** The agent waits for a shell that nobody uses. */
+  #shellLeft = false;
 
   private constructor(process: QemuProcess, bootSeconds: number) {
     this.#process = process;
@@ -224,8 +226,12 @@ ${path.basename(job)}
     return this.#waitBoot(this.#boots + 1);
   }
 
-  /** Powers the guest off from inside and waits for QEMU's end; kills it if that takes more than 20 seconds. */
+  /**
+   * Powers the guest off from inside and waits for QEMU's end; kills it if that takes more than 20 seconds, or at
+   * once if a shell that was left with Ctrl-] still occupies it.
+   */
   async shutdown(): Promise<QemuExit> {
+    if (this.#shellLeft) return this.kill();
     this.run('sync; poweroff -f', { timeoutSeconds: 15 }).catch(() => {});
     await withDeadline(this.exited, 20, () => this.#error('the guest did not power off')).catch(() => {});
     return this.kill();
@@ -239,7 +245,8 @@ ${path.basename(job)}
 
   /**
    * Connects a terminal to a shell on the guest's console until the shell ends or QEMU does. `input` is put into
-   * raw mode meanwhile; Ctrl-] leaves at once.
+   * raw mode meanwhile. Ctrl-] leaves at once, with the shell still there: all that remains then is to stop the
+   * guest.
    */
   async interactive(
     input: NodeJS.ReadStream = process.stdin,
@@ -249,7 +256,9 @@ ${path.basename(job)}
     const shell = `${size}setsid -c /bin/sh -l </dev/ttyS0 >/dev/ttyS0 2>&1`;
     const ended = this.run(shell, { timeoutSeconds: 7 * 24 * 3600 }).catch(() => {});
     let leave = (): void => {};
-    const left = new Promise<void>((resolve) => (leave = resolve));
+    const left = new Promise<void>((resolve) => (leave = resolve)).then(() => {
+      this.#shellLeft = true;
+    });
     const type = (chunk: Buffer): void => {
       if (chunk.includes(ESCAPE_BYTE)) leave();
       else this.#process.console.write(chunk);
