@@ -6,11 +6,13 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
+import * as abi from '../../../assembly/abi/records.ts';
 import type { Backend, FileSpec } from '../../../host/block/backend.ts';
 import { openFile } from '../../../host/block/file.ts';
 import { UsageError, type UsageCode } from '../../../host/config/usage-error.ts';
 import { buildPath } from '../../../host/demo/checkout.ts';
 import { contract } from './contract.ts';
+import { Machine } from './machine.ts';
 
 const MIB = 1024 * 1024;
 const CHILD = path.join(import.meta.dirname, 'child.js');
@@ -207,6 +209,20 @@ describe('locks', () => {
     }
     reader.close();
   });
+});
+
+test('a file that became shorter behind our back is a failure of the medium, not of the guest', () => {
+  const file = fresh();
+  const backend = open(file, { size: MIB });
+  const machine = new Machine(backend);
+  fs.truncateSync(file, MIB / 2);
+  const read = { operation: abi.OPERATION_READ, length: 4096, segments: [[0, 4096]] } as const;
+  assert.deepEqual(machine.run({ ...read, offset: 0 }, { ...read, offset: MIB - 4096 }), [
+    'BLOCK_OK',
+    'BLOCK_MEDIUM_ERROR',
+  ]);
+  machine.close();
+  backend.close();
 });
 
 describe('no space', () => {
