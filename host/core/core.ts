@@ -340,7 +340,7 @@ export class Core {
   }
 
   #registerKept(offset: number): number {
-    const value = this.#registers[offset >>> 2] ?? 0;
+    const value = this.#registers.get(offset) ?? 0;
     return offset === spec.REG_CSTS ? (value | spec.CSTS_CFS) >>> 0 : value;
   }
 
