@@ -4,7 +4,7 @@
  *
  * Mirror, keyring, proxy and the like are the machine's own; of its configuration nothing else is used.
  */
-import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   chooseMirror,
@@ -87,6 +87,7 @@ export class PrivateApt {
     const known = await readFile(apt.#path('complete'), 'utf8').catch(() => '');
     if (known === sources + configuration && (await ageMs(apt.#path('complete'))) < LISTS_AGE_MAX_MS)
       return apt;
+    if (known !== sources + configuration) await rm(directory, { recursive: true, force: true });
     for (const name of DIRECTORIES) {
       await mkdir(apt.#path(name), { recursive: true });
     }
