@@ -107,9 +107,9 @@ function stopSignal(first: (signal: NodeJS.Signals) => void): Promise<void> {
 }
 
 interface Report {
-  ready(summary: TargetSummary): void;
-  statistics(sums: TargetStatistics): void;
-  drained(sums: TargetStatistics): void;
+  readonly ready: (summary: TargetSummary) => void;
+  readonly statistics: (sums: TargetStatistics) => void;
+  readonly drained: (sums: TargetStatistics) => void;
 }
 
 function reportText({ print }: CommandContext): Report {
@@ -138,7 +138,7 @@ function reportText({ print }: CommandContext): Report {
   };
 }
 
-/** `{"event":"ready",...}` and `{"event":"drained",...}`; every number is below 2^53. */
+/** One object a line, its `event` being `ready`, `statistics` or `drained`; every number is below 2^53. */
 function reportJson({ print }: CommandContext): Report {
   const event = (name: string, fields: object): void => {
     const toJson = (_key: string, value: unknown): unknown =>

@@ -7,6 +7,7 @@ import * as fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { buildPath } from '../../../host/demo/checkout.ts';
 import { doorbell, MAIN } from './doorbell.ts';
 
@@ -47,6 +48,14 @@ async function serve(...args: readonly string[]): Promise<Running> {
   return { process: child, output, ended };
 }
 
+/** Waits, at most 5 seconds, for something to become true. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    assert.ok(tries < 500, 'nothing happened in 5 seconds');
+    await delay(10);
+  }
+}
+
 test('ready, then drained by SIGINT: exit code 0, no socket left', async () => {
   const [socket, disk] = [fresh('.sock'), fresh('.img')];
   const target = await serve(
@@ -77,9 +86,11 @@ test('--json: one object a line on stdout and on stderr', async () => {
     ...sockets.flatMap((socket) => ['--socket', socket]),
     ...['--namespace', 'ram:1M,block-size=4096,share=on', '--json'],
   );
+  target.process.kill('SIGUSR2');
+  await until(() => target.output.stdout.includes('statistics'));
   target.process.kill('SIGTERM');
   assert.equal(await target.ended, 0, target.output.stderr);
-  const [ready, drained] = target.output.stdout
+  const [ready, statistics, drained] = target.output.stdout
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -95,6 +106,7 @@ test('--json: one object a line on stdout and on stderr', async () => {
   );
   const namespace = { nsid: 1, label: 'ram:1M', blocks: 256, blockSize: 4096, readOnly: false };
   assert.deepEqual(controllers[0]?.namespaces, [namespace]);
+  assert.deepEqual([statistics?.['event'], statistics?.['requests']], ['statistics', 0]);
   assert.equal(drained?.['event'], 'drained');
   for (const line of target.output.stderr.trim().split('\n')) assert.ok(JSON.parse(line));
 });
