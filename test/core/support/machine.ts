@@ -195,10 +195,10 @@ export function boot(flags1: u32, flags3: u32): void {
 }
 
 /** Clears the next submission queue entry, gives it an opcode, a CID and DATA as PRP1, and returns its address. */
-export function sqe(opcode: u8): usize {
+export function sqe(opcode: u32): usize {
   const at = MEMORY + ASQ + ((<usize>load<u32>(GUEST, TAIL)) << SQE_SHIFT);
   memory.fill(at, 0, SQE_BYTES);
-  store<u8>(at, opcode);
+  store<u8>(at, <u8>opcode);
   const cid = load<u32>(GUEST, CID) + 1;
   store<u32>(GUEST, cid, CID);
   store<u16>(at, <u16>cid, SQE_CID);
@@ -209,10 +209,20 @@ export function sqe(opcode: u8): usize {
 
 /** Rings the admin queue's tail doorbell for the entry that `sqe` gave, and lets the core work. */
 export function submit(): void {
+  ring();
+  work();
+}
+
+/** Rings the admin queue's tail doorbell; nobody executes what the core then wants. */
+export function submitOnly(): void {
+  ring();
+  queuePoll(32, 0);
+}
+
+function ring(): void {
   const tail = (load<u32>(GUEST, TAIL) + 1) % ADMIN_ENTRIES;
   store<u32>(GUEST, tail, TAIL);
   doorbellWrite(REG_DOORBELLS, tail);
-  work();
 }
 
 /** Polls, and executes copies, until nothing is left; other requests stay in `storageRequest`. */
@@ -279,12 +289,12 @@ export function lastCid(): u32 {
 }
 
 /** One admin command from its dwords: its status. The buffer is filled with EEh before. */
-export function command(opcode: u8, nsid: u32, cdw10: u32, cdw11: u32 = 0, cdw14: u32 = 0): u32 {
+export function command(opcode: u32, nsid: u32, cdw10: u32, cdw11: u32 = 0, cdw14: u32 = 0): u32 {
   return commandAt(opcode, nsid, cdw10, cdw11, 0, cdw14);
 }
 
 /** The same with CDW12 and CDW13. */
-export function commandAt(opcode: u8, nsid: u32, cdw10: u32, cdw11: u32, cdw12: u64, cdw14: u32): u32 {
+export function commandAt(opcode: u32, nsid: u32, cdw10: u32, cdw11: u32, cdw12: u64, cdw14: u32): u32 {
   const at = sqe(opcode);
   store<u32>(at, nsid, SQE_NSID);
   store<u32>(at, cdw10, SQE_CDW10);
