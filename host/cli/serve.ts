@@ -82,10 +82,11 @@ async function serve(args: Partial<ServeArguments>, context: CommandContext): Pr
   // Not before it is needed: help and mistyped options do not wait for the addon.
   const { startTarget } = await import('../serve/target.ts');
   const target = await startTarget(options, (line) => process.stderr.write(line));
-  report.ready(target.summary);
+  // Before `ready`: whoever waits for that word may ask at once, and unhandled the signal would end the process.
   process.on('SIGUSR2', () => {
     target.statistics().then(report.statistics, () => undefined);
   });
+  report.ready(target.summary);
   await Promise.race([stopping, target.died]);
   report.drained(await Promise.race([target.drain(), target.died]));
   return EXIT_OK;
