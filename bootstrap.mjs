@@ -58,6 +58,11 @@ function say(line) {
   process.stderr.write(`doorbell: ${line}\n`);
 }
 
+/** @param {string} text */
+function words(text) {
+  return text.split(' ');
+}
+
 /** @param {...string} segments */
 function inRoot(...segments) {
   return path.join(ROOT, ...segments);
@@ -213,31 +218,26 @@ function removeOrphans() {
   }
 }
 
-/** What asc is told for every module: raw memory that the caller gives, no runtime, nothing imported but it and abort. */
-const ASC = [
-  '--runtime',
-  'stub',
-  '--importMemory',
-  '--noExportMemory',
-  '--initialMemory',
-  '1',
-  '--maximumMemory',
-  '65536',
-];
-const ASC_THREADS = ['--sharedMemory', '--enable', 'threads,simd'];
-const ASC_RELEASE = ['--optimizeLevel', '3', '--shrinkLevel', '0', '--converge'];
-const ASC_DEBUG = ['--debug', '--sourceMap'];
+/** For every module: raw memory that the caller gives, no runtime, nothing imported but the memory and abort. */
+const ASC = words('--runtime stub --importMemory --noExportMemory --initialMemory 1 --maximumMemory 65536');
+const ASC_THREADS = words('--sharedMemory --enable threads,simd');
+const ASC_RELEASE = words('--optimizeLevel 3 --shrinkLevel 0 --converge');
+const ASC_DEBUG = words('--debug --sourceMap');
 
 /** The Wasm modules in build/core: name, entry and flags. */
 const MODULES = [
   { name: 'doorbell-core', entry: 'assembly/index.ts', flags: [...ASC_THREADS, ...ASC_RELEASE] },
   { name: 'doorbell-core-debug', entry: 'assembly/index.ts', flags: [...ASC_THREADS, ...ASC_DEBUG] },
   // For tools that know neither atomics nor SIMD.
-  { name: 'doorbell-core-plain', entry: 'assembly/index.ts', flags: ['--disable', 'simd', ...ASC_RELEASE] },
+  {
+    name: 'doorbell-core-plain',
+    entry: 'assembly/index.ts',
+    flags: [...words('--disable simd'), ...ASC_RELEASE],
+  },
   {
     name: 'doorbell-driver',
     entry: 'assembly/driver/index.ts',
-    flags: [...ASC_THREADS, ...ASC_RELEASE, '--memoryBase', '32768'],
+    flags: [...ASC_THREADS, ...ASC_RELEASE, ...words('--memoryBase 32768')],
   },
 ];
 

@@ -82,12 +82,7 @@ function killGroup(pid: number): void {
 
 /** Waits until no process carries the mark; stops those that stay and names them. */
 async function stopMarked(mark: string): Promise<string[]> {
-  const deadline = performance.now() + GRACE_MS;
-  let found = markedProcesses(mark);
-  while (found.length > 0 && performance.now() < deadline) {
-    await sleep(POLL_MS);
-    found = markedProcesses(mark);
-  }
+  const found = await waitForMarked(mark);
   for (const { pid } of found) {
     try {
       process.kill(pid, 'SIGKILL');
@@ -95,7 +90,19 @@ async function stopMarked(mark: string): Promise<string[]> {
       // It ended by itself in the meantime.
     }
   }
+  if (found.length > 0) await waitForMarked(mark);
   return found.map(({ pid, command }) => `${pid} ${command}`);
+}
+
+/** The processes that carry the mark after all had their time to end. */
+async function waitForMarked(mark: string): Promise<{ pid: number; command: string }[]> {
+  const deadline = performance.now() + GRACE_MS;
+  let found = markedProcesses(mark);
+  while (found.length > 0 && performance.now() < deadline) {
+    await sleep(POLL_MS);
+    found = markedProcesses(mark);
+  }
+  return found;
 }
 
 function markedProcesses(mark: string): { pid: number; command: string }[] {

@@ -17,7 +17,7 @@ import path from 'node:path';
  */
 
 const CONSTANTS = ['assembly/spec', 'assembly/abi'];
-const TARGET = [...CONSTANTS, 'host/native.ts', 'host/log', 'host/transport ports'];
+const TARGET = [...CONSTANTS, 'host/native.ts', 'host/version.ts', 'host/log', 'host/transport ports'];
 const DATA = ['assembly/guest', 'assembly/wire', ...CONSTANTS];
 
 /** @type {Zone[]} */
@@ -95,6 +95,12 @@ export const ZONES = [
     cure: 'it types the addon and knows nothing of the target',
   },
   {
+    name: 'host/version.ts',
+    files: /^host\/version\.ts$/,
+    may: [],
+    cure: 'it reads package.json and knows nothing of the target',
+  },
+  {
     name: 'host/log',
     files: /^host\/log\//,
     may: [],
@@ -139,8 +145,8 @@ export const ZONES = [
   {
     name: 'host/block',
     files: /^host\/block\//,
-    may: [...CONSTANTS, 'host/native.ts', 'host/log'],
-    cure: 'a backend stores blocks and knows neither controllers nor sockets: host/nvme translates, host/serve composes',
+    may: [...CONSTANTS, 'host/native.ts', 'host/log', 'host/config'],
+    cure: 'a backend stores blocks, without controllers or sockets: host/nvme translates, host/serve composes',
   },
   {
     name: 'host/config',
@@ -158,34 +164,34 @@ export const ZONES = [
     name: 'host/nvme',
     files: /^host\/nvme\//,
     may: [...TARGET, 'host/block', 'host/config', 'host/core', 'host/memory', 'host/pci', 'host/reactor'],
-    cure: 'a controller does not know who drives it: implement host/transport/device.ts, and host/serve connects',
+    cure: 'a controller does not know who drives it: implement host/transport/device.ts; host/serve connects',
   },
   {
     name: 'host/demo',
     files: /^host\/demo\//,
-    may: [...CONSTANTS, 'host/config', 'host/log', 'host/native.ts'],
-    cure: 'it runs the target as a process of its own, as any user does: use the command line',
+    may: [...CONSTANTS, 'host/config', 'host/log', 'host/native.ts', 'host/serve'],
+    cure: 'it shows what any user can do: start a target as host/cli does, and look at it from outside',
   },
   {
     name: 'host/serve',
     files: /^host\/serve\//,
     may: [
       ...TARGET,
-      ...['block', 'config', 'core', 'memory', 'nvme', 'pci', 'reactor', 'transport'].map(
-        (name) => `host/${name}`,
-      ),
+      'host/block',
+      'host/config',
+      'host/core',
+      'host/memory',
+      'host/nvme',
+      'host/pci',
+      'host/reactor',
+      'host/transport',
     ],
     cure: 'it composes the target for host/cli, which calls it: return what the caller needs',
   },
   {
     name: 'host/cli',
     files: /^host\/cli\//,
-    may: [
-      ...TARGET,
-      ...['block', 'config', 'core', 'demo', 'nvme', 'reactor', 'serve', 'transport'].map(
-        (name) => `host/${name}`,
-      ),
-    ],
+    may: [...TARGET, 'host/block', 'host/config', 'host/demo', 'host/serve'],
     packages: true,
     cure: 'a subcommand calls host/serve or host/demo: move what is more than that there',
   },

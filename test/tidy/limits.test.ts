@@ -61,23 +61,28 @@ function scriptFunctions({ file, text }: Source): Measured[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true);
   const found: Measured[] = [];
   const lineOf = (position: number): number => source.getLineAndCharacterOfPosition(position).line + 1;
-  const visit = (node: ts.Node): void => {
-    if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined && !isSuite(node)) {
-      const first = lineOf(node.getStart(source));
-      found.push({ place: `${file}:${first}`, lines: lineOf(node.getEnd()) - first + 1 });
-    }
-    ts.forEachChild(node, visit);
+  /** Returns how many lines below the node belong to tests, which count for themselves. */
+  const visit = (node: ts.Node): number => {
+    let testLines = 0;
+    ts.forEachChild(node, (child) => {
+      testLines += visit(child);
+    });
+    if (!ts.isFunctionLike(node) || !('body' in node) || node.body === undefined) return testLines;
+    const first = lineOf(node.getStart(source));
+    const lines = lineOf(node.getEnd()) - first + 1;
+    found.push({ place: `${file}:${first}`, lines: lines - testLines });
+    return isTest(node) ? lines : testLines;
   };
   visit(source);
   return found;
 }
 
-/** The function that groups tests is a heading, not a thing that runs. */
-function isSuite(node: ts.Node): boolean {
+/** A function that is handed to node:test or as-pect: what groups tests is a heading, each test stands for itself. */
+function isTest(node: ts.Node): boolean {
   return (
     ts.isCallExpression(node.parent) &&
     ts.isIdentifier(node.parent.expression) &&
-    ['describe', 'suite'].includes(node.parent.expression.text)
+    ['describe', 'suite', 'test', 'it'].includes(node.parent.expression.text)
   );
 }
 

@@ -14,7 +14,7 @@ const REGISTRY =
 /** Each with what the project says instead. */
 const SYNONYMS: readonly (readonly [RegExp, string])[] = [
   [
-    /slav[e]|(?<!bus[ _]?)\bmaste[r]\b/i,
+    /slav[e]|(?<!bus[ _-]?)\bmaste[r]\b(?! data parity)/i,
     'client and server, or front end and back end; PCI alone has a bus master',
   ],
   [/\bVM clien[t]\b/i, 'guest'],
@@ -38,8 +38,11 @@ test('nothing names a machine, a user or a package registry', () => {
   );
 });
 
+/** The table of terms names the words that are not to be used. */
+const prose = texts.filter(({ file }) => file !== 'CONTRIBUTING.md');
+
 for (const [pattern, instead] of SYNONYMS) {
   test(`one word for one thing: ${instead}`, () => {
-    assertNone(grep(texts, pattern), `Say: ${instead}.`);
+    assertNone(grep(prose, pattern), `Say: ${instead}.`);
   });
 }
