@@ -170,7 +170,8 @@ async function findMirror(): Promise<AptSource> {
   const mirror = chooseMirror(await readSources('/etc/apt'), codename);
   if (mirror === undefined) {
     throw new SetupError(
-      `no mirror of Debian ${codename} is configured in /etc/apt: add one, or set DOORBELL_DEBIAN_MIRROR to its address`,
+      `no mirror of Debian ${codename} is configured in /etc/apt: ` +
+        'add one, or set DOORBELL_DEBIAN_MIRROR to its address',
     );
   }
   return mirror;

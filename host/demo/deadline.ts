@@ -1,5 +1,5 @@
 /**
- * Bounded waiting.
+ * Bounded waiting: nothing that depends on another program may wait for ever.
  */
 
 /**

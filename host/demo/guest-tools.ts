@@ -17,7 +17,7 @@ import type { Progress } from './setup-error.ts';
 
 /** Libraries of features that no test uses, by the file that asks for them. */
 const DROPPED: Readonly<Record<string, readonly string[]>> = {
-  // I/O engines for storage clusters, RDMA and persistent memory.
+  // Access to storage clusters, RDMA and persistent memory.
   'usr/bin/fio': [
     'libibverbs.so.1',
     'libnfs.so.14',

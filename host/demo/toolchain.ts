@@ -49,7 +49,8 @@ export async function locateLiburing(progress: Progress): Promise<Liburing> {
       revision: 1,
     },
     progress,
-    `the header and library of liburing ${VERSION_MIN.join('.')} or later are needed to build the addon: install liburing-dev (or liburing-devel)`,
+    `liburing ${VERSION_MIN.join('.')} or later is needed to build the addon: ` +
+      'install liburing-dev (or liburing-devel)',
   );
   const include = path.join(root, 'usr/include');
   const version = await readVersion(include);
@@ -62,8 +63,8 @@ export async function locateLiburing(progress: Progress): Promise<Liburing> {
 export async function locateFio(progress: Progress): Promise<string> {
   const installed = await findProgram('fio');
   if (installed !== undefined) {
-    const engines = await tryCommand(installed, ['--enghelp']);
-    if (engines.stdout.includes('io_uring')) return installed;
+    const methods = await tryCommand(installed, ['--enghelp']);
+    if (methods.stdout.includes('io_uring')) return installed;
   }
   await ensureGuestTools(progress);
   return buildPath('guest', 'tools', 'bin', 'fio');
