@@ -51,17 +51,22 @@ export function healthResult(result: u32): void {
   if (result == <u32>BLOCK_MEDIUM_ERROR) controller().mediaErrors += 1;
 }
 
-/** Time of the caller, microseconds: hours of power-on are counted between calls, so a clock may start anew. */
+/** Time of the caller, microseconds. A clock that goes back has started anew: what it counted before stays. */
 export function clockSet(now: u64): void {
   const c = controller();
+  if (c.clockRunning == 0 || now < c.now) {
+    clockStart();
+    c.clockRunning = 1;
+    c.powerOnSince = now;
+  }
   c.now = now;
-  if (c.powerOnSince == 0) c.powerOnSince = now;
 }
 
-/** Begins to count power-on time at the next `clockSet`; what was counted before stays (core_init, core_resume). */
+/** The next `clockSet` begins a new count of power-on time (core_resume: another process, another clock). */
 export function clockStart(): void {
   const c = controller();
-  if (c.now > c.powerOnSince) c.powerOnTime += c.now - c.powerOnSince;
+  c.powerOnTime += c.now - c.powerOnSince;
+  c.clockRunning = 0;
   c.now = 0;
   c.powerOnSince = 0;
 }
@@ -108,6 +113,5 @@ function dataUnits(units: u64): u64 {
 
 function powerOnHours(): u64 {
   const c = controller();
-  const running = c.now > c.powerOnSince ? c.now - c.powerOnSince : 0;
-  return (c.powerOnTime + running) / MICROSECONDS_PER_HOUR;
+  return (c.powerOnTime + (c.now - c.powerOnSince)) / MICROSECONDS_PER_HOUR;
 }

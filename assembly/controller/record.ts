@@ -65,7 +65,8 @@ export class ControllerRecord {
   errorLogHead: u8;
   /** SMART critical warnings that were already reported since the log was last read. */
   warningsReported: u8;
-  reserved0: u8;
+  /** 1 once queue_poll has told the time. */
+  clockRunning: u8;
 
   /** Slots of the outstanding Asynchronous Event Requests, oldest first. */
   aerSlot0: u16;
@@ -104,7 +105,7 @@ export class ControllerRecord {
   mediaErrors: u64;
   /** Latest `now` of queue_poll, microseconds. */
   now: u64;
-  /** `now` when power-on time was last added up, and the sum, microseconds. */
+  /** `now` when the present count of power-on time began, and the sum of those before, microseconds. */
   powerOnSince: u64;
   powerOnTime: u64;
 
