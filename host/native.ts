@@ -22,12 +22,15 @@ export interface Received {
   fds: number[];
 }
 
-/** A listening UNIX socket, close-on-exec, non-blocking. An existing stale socket file is replaced, a live one is EADDRINUSE. */
+/**
+ * A listening UNIX socket, close-on-exec, non-blocking. A stale socket file is replaced; a live one, and any other file,
+ * is EADDRINUSE. (Finding out costs the live listener a connection that ends at once.)
+ */
 export interface Listener {
   readonly fd: number;
   /** A connection's descriptor (non-blocking), or undefined when none waits. */
   accept(): number | undefined;
-  /** Idempotent; removes the socket file. */
+  /** Idempotent; removes the socket file, unless somebody else's has taken its place. */
   close(): void;
 }
 
@@ -37,10 +40,15 @@ export interface MessageSocket {
   /**
    * The next whole message; undefined when no whole message is there yet; null at end of file.
    * The header is read alone, with the descriptors that came with it, then exactly the body: messages that were sent
-   * back to back keep their own descriptors.
+   * back to back keep their own descriptors. Thrown, now and from then on, since the boundaries are lost: EBADMSG (the
+   * size is less than the header), EMSGSIZE, EMFILE (too many descriptors, or none free in this process), EPROTO
+   * (descriptors inside a body). No descriptor of a refused message stays open.
    */
   receive(): Received | undefined | null;
-  /** Sends, or keeps what the socket does not take now (see `pendingBytes`). The fds stay the caller's. EPIPE when the peer is gone. */
+  /**
+   * Sends, or keeps what the socket does not take now (see `pendingBytes`). The fds stay the caller's: those of kept
+   * bytes are duplicates. EPIPE when the peer is gone.
+   */
   send(bytes: Uint8Array, fds?: readonly number[]): void;
   /** Sends kept bytes on; true when nothing is left. */
   flush(): boolean;
@@ -52,7 +60,7 @@ export interface MessageSocket {
 export interface FdInfo {
   device: number;
   inode: number;
-  /** Bytes; 0 for what has no size. */
+  /** Bytes of a regular file or block device; 0 for what has no size. */
   size: number;
   /** Regular files (memfd included). */
   isFile: boolean;
@@ -82,7 +90,7 @@ export type NativeStorage =
       length: number;
       /** The fd was opened with O_DIRECT: memory and length of each segment must be aligned, else the request bounces. */
       direct: boolean;
-      /** Alignment of memory addresses and lengths for O_DIRECT (a power of two; 1 when buffered). */
+      /** Alignment of memory addresses and lengths for O_DIRECT (a power of two up to 4096; 1 when buffered). */
       memoryAlignment: number;
       readOnly: boolean;
       /** fallocate modes that work on this file. */
@@ -109,8 +117,10 @@ export interface CoreLayout {
 export interface NativeController {
   /**
    * Checks address, length and protection against the file (EINVAL not a multiple of 4 KiB, empty or wrapping; ENXIO beyond the
-   * end of the file; EEXIST overlaps; EACCES write wanted on a read-only fd; ENODEV not mappable) and maps it. Takes no
-   * ownership of the fd: the mapping holds the file. Without an fd the region is only remembered (no I/O, no window).
+   * end of the file; EEXIST overlaps; EACCES write wanted on a read-only fd; ENODEV not a regular file, or one of pages
+   * larger than a window; ENOSPC more than REGION_COUNT regions) and maps it. Takes no ownership of the fd: a duplicate
+   * lives as long as the mapping. Without an fd the region is only remembered (no I/O, no window). Windows that are
+   * filled stay as they are.
    */
   regionAdd(region: {
     gpa: bigint;
@@ -129,11 +139,17 @@ export interface NativeController {
   regionDrained(ticket: number): boolean;
   /** Gives up waiting: anonymous memory takes the place of the region, so that late I/O hits nobody. */
   regionAbandon(ticket: number): void;
-  /** Maps the 2 MiB at gpa = page << 21 into a window, piece by piece; what no region backs becomes private zeros. */
+  /**
+   * Maps the 2 MiB at gpa = page << 21 into a window, piece by piece; what no readable region backs becomes private zeros.
+   * What the core stores into a read-only piece stays in a private copy. Of 2 MiB huge pages, a window shows one page
+   * whole, or nothing.
+   */
   windowFill(window: number, page: number): void;
   /** Anonymous memory over every window (a core that starts anew). */
   windowsClear(): void;
+  /** EEXIST when the namespace has a storage; EINVAL when nsid is not 1 to NAMESPACE_COUNT. */
   namespaceAttach(nsid: number, storage: NativeStorage): void;
+  /** Requests that were submitted still finish; later ones are BLOCK_OUT_OF_RANGE. */
   namespaceDetach(nsid: number): void;
   /** Requests that were submitted and not yet written to the completion ring. */
   readonly inFlight: number;
@@ -149,17 +165,20 @@ export interface NativeController {
    * anonymous page instead. Anything but 0: the peer broke its promise, and this controller must fail.
    */
   readonly busFaults: number;
-  /** Waits for nothing: throws EBUSY while `inFlight` is not 0. Idempotent. */
+  /** Windows become ordinary memory, regions are unmapped. Waits for nothing: throws EBUSY while `inFlight` is not 0. Idempotent. */
   close(): void;
 }
 
 /** One io_uring: requests of all controllers of a reactor, and readiness of its descriptors. */
 export interface Uring {
-  /** Begins to watch for readability (level-triggered as the caller sees it); `token` (u32) comes back from `enter`. */
+  /**
+   * Begins to watch for readability, hang-up or error; `token` (u32) comes back from each `enter` until the cause is
+   * dealt with. EEXIST while the token is in use.
+   */
   watch(fd: number, token: number): void;
-  /** No token of this watch comes back any more. */
+  /** No token of this watch comes back any more; the kernel lets go of the file at once. Call it before closing the fd. */
   unwatch(token: number): void;
-  /** Like watch, once, for writability. */
+  /** Like watch, for writability, and over with the first report. The token may be the one of a `watch`. */
   watchWritable(fd: number, token: number): void;
   /**
    * Takes `count` request records from the controller's request area, makes a private copy of each, checks every
@@ -169,17 +188,23 @@ export interface Uring {
   submit(controller: NativeController, count: number): void;
   /**
    * One io_uring_enter: gives the kernel what is queued and collects what is done. `waitMicroseconds`: 0 does not
-   * wait, a positive number at most that long, -1 until something happens. Returns the number of tokens in `tokens`.
+   * wait (and makes no system call if there is nothing to give or to collect), a positive number at most that long, -1
+   * until something happens, a signal included. Never waits while requests have completed since the last call. Returns
+   * the number of tokens in `tokens`.
    */
   enter(waitMicroseconds: number): number;
   /** Tokens of descriptors that became readable, the first `enter()` result of them. */
   readonly tokens: Uint32Array;
+  /** Cancels what can be canceled and waits for the rest: each request gets its completion. ETIMEDOUT after 10 s. Idempotent. */
   close(): void;
 }
 
 export interface Addon {
+  /** The socket file has these permissions, whatever the umask. */
   listen(path: string, mode: number): Listener;
+  /** The descriptor of a connection, non-blocking. */
   connect(path: string): number;
+  /** Takes the descriptor over. */
   messageSocket(fd: number, framing: Framing): MessageSocket;
   fdInfo(fd: number): FdInfo;
   fdClose(fd: number): void;
@@ -194,14 +219,18 @@ export interface Addon {
   fileLock(fd: number, exclusive: boolean): boolean;
   /** fallocate(2) with FALLOC_FL_KEEP_SIZE; mode 'zero-range' | 'punch-hole'. For probing and tests. */
   fallocate(fd: number, mode: 'zero-range' | 'punch-hole', offset: number, length: number): void;
-  /** Alignments for O_DIRECT as statx reports them, or undefined where it does not. */
+  /** Where data or the next hole begins, at `offset` or behind it; undefined beyond the last. Moves the file's offset. */
+  fileSeek(fd: number, offset: number, what: 'data' | 'hole'): number | undefined;
+  /** Alignments for O_DIRECT as statx reports them (0: the file takes none), or undefined where it does not. */
   directAlignment(fd: number): { memory: number; offset: number } | undefined;
   /** Address of the first byte of a view, in this process (for choosing an aligned window base). */
   addressOf(view: Uint8Array): bigint;
   /** Maps a file into a view's memory at an offset (tests: the mock guest's memory in the driver's linear memory). Both 4 KiB aligned. */
   mapInto(view: Uint8Array, offset: number, fd: number, fileOffset: number, length: number): void;
   ramDisk(bytes: number): RamDisk;
+  /** Over a core's whole memory, kept until `close`. EINVAL when the windows do not lie in it, above WINDOW_BASE_MIN, on 4 KiB. */
   controller(memory: Uint8Array, layout: CoreLayout): NativeController;
+  /** A ring of the calling thread. EPERM or ENOSYS where io_uring is denied. */
   uring(entries: number): Uring;
   /** Monotonic clock in microseconds. */
   now(): number;

@@ -1,5 +1,6 @@
 // Files as peers pass them and backends open them: fstat(2), fcntl(2) for seals and OFD locks,
-// memfd_create(2), fallocate(2), statx(2), mmap(2). The descriptors are the caller's, except in fdClose.
+// memfd_create(2), fallocate(2), lseek(2), statx(2), mmap(2). The descriptors are the caller's, except in
+// fdClose.
 
 #include "binding.h"
 #include "guest-memory.h"
@@ -88,6 +89,20 @@ void allocate(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value fileSeek(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int fd = toFd(info[0], "fd");
+    const std::uint64_t offset = toSize(info[1], "offset");
+    const std::string name = toText(info[2], "what");
+    if (name != "data" && name != "hole") {
+      throw Napi::TypeError::New(info.Env(), "what must be 'data' or 'hole'");
+    }
+    const off_t found = lseek(fd, static_cast<off_t>(offset), name == "data" ? SEEK_DATA : SEEK_HOLE);
+    if (found < 0 && errno != ENXIO) fail("lseek");
+    return found < 0 ? info.Env().Undefined() : Napi::Number::New(info.Env(), static_cast<double>(found));
+  });
+}
+
 Napi::Value directAlignment(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const int fd = toFd(info[0], "fd");
@@ -139,6 +154,7 @@ void registerFile(Napi::Env env, Napi::Object exports) {
   exports.Set("memfdCreate", Napi::Function::New<memfdCreate>(env, "memfdCreate"));
   exports.Set("fileLock", Napi::Function::New<fileLock>(env, "fileLock"));
   exports.Set("fallocate", Napi::Function::New<allocate>(env, "fallocate"));
+  exports.Set("fileSeek", Napi::Function::New<fileSeek>(env, "fileSeek"));
   exports.Set("directAlignment", Napi::Function::New<directAlignment>(env, "directAlignment"));
   exports.Set("addressOf", Napi::Function::New<addressOf>(env, "addressOf"));
   exports.Set("mapInto", Napi::Function::New<mapInto>(env, "mapInto"));
