@@ -29,7 +29,7 @@ export function exercise(options: ExerciserOptions): number {
   let progressAt = 0;
   while (left > 0 || workload.outstanding.length > 0) {
     const action = random.below(8);
-    let progress = false;
+    let progress: boolean;
     if (action < 3 && left > 0) {
       const sqid = random.pick(queues);
       for (let burst = random.between(1, 6); burst > 0 && left > 0 && workload.submit(sqid); burst--) left--;

@@ -44,7 +44,7 @@ export class GuestMemory {
 
   constructor(options: GuestMemoryOptions) {
     this.options = options;
-    assert.equal((options.bytes | options.address) % WINDOW_BYTES, 0);
+    assert.equal((options.bytes + options.address) % WINDOW_BYTES, 0);
     this.core = this.#coreCreate();
     if (options.copyingWindows > 0) {
       const pages = (DRIVER_ROOM + options.bytes) / 65536;

@@ -398,7 +398,7 @@ export class MockGuest {
     const guest = new MockGuest(options);
     guest.enable();
     const queues = options.queues ?? 1;
-    guest.queueCountSet(queues);
+    if (queues > 0) guest.queueCountSet(queues);
     for (let qid = 1; qid <= queues; qid++) guest.queueCreate(qid, options.queue);
     return guest;
   }

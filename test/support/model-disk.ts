@@ -60,7 +60,8 @@ export function segmentsCheck(request: Request, regions: readonly CoreRegion[]):
     );
     assert.ok(region, `segment ${address.toString(16)}+${length} lies in no mapped region`);
     assert.ok(toGuest(request.operation) ? region.writable : region.readable, 'segment against its region');
-    assert.ok(last?.end !== address || last.region !== region, 'two segments that are one');
+    const text = `segment ${request.segments.length} at ${address.toString(16)} and the one before are one`;
+    assert.ok(last?.end !== address || last.region !== region, text);
     last = { end: address + length, region };
     total += length;
   }
