@@ -43,7 +43,7 @@ export const COMMAND_INTX_DISABLE = 1 << 10;
 /** Status register (PCI 6.2.3, PCIe 7.5.1.1.4). */
 export const STATUS_INTERRUPT = 1 << 3;
 export const STATUS_CAPABILITIES = 1 << 4;
-/** Master data parity error, target aborts, SERR, parity error: written with 1 to clear. */
+/** Data parity error, target aborts, SERR, parity error: written with 1 to clear. */
 export const STATUS_WRITE_1_TO_CLEAR = 0xf900;
 
 /** Base address register, low bits (PCI 6.2.5.1). */

@@ -45,7 +45,7 @@ export interface ConfigSpaceOptions {
 export type ConfigEffect =
   /** The guest asks for a function-level reset: the caller resets the function, this space included. */
   | 'function-level-reset'
-  | 'bus-master'
+  | 'bus-mastering'
   | 'memory-space'
   | 'intx-disable'
   /** Enable or function mask. */
@@ -186,7 +186,7 @@ export class ConfigSpace {
     }
     const effects: ConfigEffect[] = [];
     const changed = command ^ this.#command;
-    if ((changed & spec.COMMAND_BUS_MASTER) !== 0) effects.push('bus-master');
+    if ((changed & spec.COMMAND_BUS_MASTER) !== 0) effects.push('bus-mastering');
     if ((changed & spec.COMMAND_MEMORY_SPACE) !== 0) effects.push('memory-space');
     if ((changed & spec.COMMAND_INTX_DISABLE) !== 0) effects.push('intx-disable');
     if (msixControl !== this.#msixControl) effects.push('msix');

@@ -114,12 +114,12 @@ test('BAR0 is a 64-bit memory BAR of its size, the others do not exist', () => {
 
 test('COMMAND: only what the function has can be set, and each change is told', () => {
   const config = create();
-  assert.deepEqual(config.write(COMMAND, word(0xffff)), ['bus-master', 'memory-space', 'intx-disable']);
+  assert.deepEqual(config.write(COMMAND, word(0xffff)), ['bus-mastering', 'memory-space', 'intx-disable']);
   assert.equal(u16(config, COMMAND), 0x0546);
   assert.equal(config.busMaster && config.memorySpace && config.intxDisabled, true);
   assert.deepEqual(config.write(COMMAND, word(0x0546)), []);
   assert.deepEqual(config.write(COMMAND + 1, Uint8Array.of(0x01)), ['intx-disable']);
-  assert.deepEqual(config.write(COMMAND, word(0x0002)), ['bus-master']);
+  assert.deepEqual(config.write(COMMAND, word(0x0002)), ['bus-mastering']);
   assert.equal(config.busMaster, false);
   assert.equal(config.memorySpace, true);
 });
@@ -179,7 +179,7 @@ test('a write across registers tells of all of them', () => {
   const all = new Uint8Array(CONFIG_SPACE_BYTES).fill(0xff);
   const effects = config.write(0, all);
   assert.deepEqual([...effects].sort(), [
-    'bus-master',
+    'bus-mastering',
     'function-level-reset',
     'intx-disable',
     'memory-space',
