@@ -2,7 +2,9 @@
 // one batch a function, no policy, no words for people. A failed system call throws a SystemError as Node's own
 // do: `code` ('ENOENT'), `errno` (positive), `syscall`.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 /** How messages are framed: a header of fixed size that holds the size as u32 at `sizeOffset`. */
 export interface Framing {
@@ -238,8 +240,14 @@ export interface Addon {
 
 /** Loads the addon; the error says how to build it. */
 function load(): Addon {
-  const path = new URL('../../native/doorbell.node', import.meta.url).pathname;
-  return createRequire(import.meta.url)(path) as Addon;
+  const path = fileURLToPath(new URL('../../native/doorbell.node', import.meta.url));
+  if (!existsSync(path)) throw new Error('the native addon is not built: run "npm run build"');
+  try {
+    return createRequire(import.meta.url)(path) as Addon;
+  } catch (cause) {
+    const advice = 'run "npm run build"; if that changes nothing, remove build/native and run it again';
+    throw new Error(`the native addon does not load here: ${advice}`, { cause });
+  }
 }
 
 export const native: Addon = load();

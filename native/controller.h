@@ -26,6 +26,15 @@ class Controller : public Counted {
   const CoreMemory& core() const { return core_; }
   /** SIGBUS repairs so far, in guest memory and windows. */
   std::uint64_t faults() const { return faults_.load(std::memory_order_relaxed); }
+  /** Runs a copy from or to guest memory; false if it met memory that the peer had truncated. */
+  template <class Copy>
+  bool survives(Copy copy) const {
+    const std::uint64_t before = faults();
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    copy();
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return faults() == before;
+  }
 
   void attach(std::uint32_t nsid, Shared<Storage> storage);
   void detach(std::uint32_t nsid);

@@ -125,7 +125,9 @@ void FileStorage::transfer(Request& request, Uring& uring) {
       request.bounce = uring.bouncePool().take(request.bounceBytes);
     }
     whole = {request.bounce, std::min(request.length - request.done, request.bounceBytes)};
-    if (isWrite) request.gather(whole.iov_base, whole.iov_len);
+    if (isWrite && !request.controller->survives([&] { request.gather(whole.iov_base, whole.iov_len); })) {
+      return uring.finish(request, abi::BLOCK_MEMORY_FAULT);
+    }
     segments = &whole;
     count = 1;
   }
@@ -147,8 +149,9 @@ void FileStorage::transfer(Request& request, Uring& uring) {
 }
 
 void FileStorage::transferred(Request& request, Uring& uring, std::uint64_t bytes) {
-  if (request.bounce != nullptr && request.operation == abi::OPERATION_READ) {
-    request.scatter(request.bounce, bytes);
+  if (request.bounce != nullptr && request.operation == abi::OPERATION_READ &&
+      !request.controller->survives([&] { request.scatter(request.bounce, bytes); })) {
+    return uring.finish(request, abi::BLOCK_MEMORY_FAULT);
   }
   request.consume(bytes);
   if (request.done < request.length) return transfer(request, uring);

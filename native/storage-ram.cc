@@ -60,13 +60,13 @@ void RamMemory::zero(std::uint64_t offset, std::uint64_t length) {
 
 void RamStorage::start(Request& request, Uring& uring) {
   const std::uint64_t at = offset_ + request.offset;
-  const std::uint64_t faults = request.controller->faults();
+  bool survived = true;
   switch (request.operation) {
   case abi::OPERATION_READ:
-    request.scatter(memory_->base + at, request.length);
+    survived = request.controller->survives([&] { request.scatter(memory_->base + at, request.length); });
     break;
   case abi::OPERATION_WRITE:
-    request.gather(memory_->base + at, request.length);
+    survived = request.controller->survives([&] { request.gather(memory_->base + at, request.length); });
     break;
   case abi::OPERATION_WRITE_ZEROES:
     memory_->zero(at, request.length);
@@ -81,7 +81,7 @@ void RamStorage::start(Request& request, Uring& uring) {
     // Flush: memory is as durable as it gets.
     break;
   }
-  uring.finish(request, request.controller->faults() == faults ? abi::BLOCK_OK : abi::BLOCK_MEMORY_FAULT);
+  uring.finish(request, survived ? abi::BLOCK_OK : abi::BLOCK_MEMORY_FAULT);
 }
 
 void RamStorage::resume(Request& request, Uring& uring, std::int32_t result) {

@@ -102,6 +102,8 @@ Uring::Uring(std::uint32_t entries) {
   open_ = true;
   outstandingMax_ = *ring_.cq.kring_entries - COMPLETIONS_RESERVE;
   io_uring_ring_dontfork(&ring_);
+  // Saves a look-up in each system call; where it cannot be had, nothing is lost.
+  io_uring_register_ring_fd(&ring_);
 }
 
 Uring::~Uring() {
@@ -228,9 +230,9 @@ void Uring::start(Request& request) {
     if (code != abi::BLOCK_OK) return refuse(code);
   }
   if (copies) {
-    const std::uint64_t faults = controller.faults();
-    const std::uint32_t code = copyData(request, controller.core());
-    return refuse(controller.faults() == faults ? code : abi::BLOCK_MEMORY_FAULT);
+    std::uint32_t code = abi::BLOCK_OK;
+    const bool survived = controller.survives([&] { code = copyData(request, controller.core()); });
+    return refuse(survived ? code : abi::BLOCK_MEMORY_FAULT);
   }
   if (!transfers && request.operation != abi::OPERATION_FLUSH &&
       request.operation != abi::OPERATION_WRITE_ZEROES && request.operation != abi::OPERATION_DEALLOCATE) {

@@ -135,7 +135,13 @@ void Windows::hide(std::uint64_t gpa, std::uint64_t length) {
       continue;
     }
     const std::uint64_t from = std::max(begin, gpa);
-    mapZeros(at(window) + (from - begin), std::min(end, last) - from + 1);
+    try {
+      mapZeros(at(window) + (from - begin), std::min(end, last) - from + 1);
+    } catch (const SystemError&) {
+      // A hole costs a mapping; without a free one the whole window goes, which costs none.
+      mapZeros(at(window), WINDOW_BYTES);
+      shown = {};
+    }
   }
 }
 

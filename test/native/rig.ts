@@ -200,6 +200,10 @@ export function fdCount(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
+export function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) native.fdClose(fd);
+}
+
 /** A validator for assert.throws: an Error with this code. */
 export function withCode(code: string): (error: unknown) => boolean {
   return (error) => {

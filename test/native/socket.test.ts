@@ -2,12 +2,13 @@
 // connection is a second MessageSocket whose send() takes any bytes.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { native, type Framing, type MessageSocket, type Received } from '../../host/native.ts';
-import { fdCount, pattern, withCode } from './rig.ts';
+import { closeAll, fdCount, pattern, withCode } from './rig.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'doorbell-socket-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -66,7 +67,7 @@ test('messages that arrive glued together keep their bytes and their own descrip
   const fds = [counters(1, 2), [], counters(3), counters(4, 5, 6)];
   sent.forEach((bytes, i) => left.send(bytes, fds[i]));
   left.send(Buffer.concat([message(7, 5), message(8, 6), message(9, 7)]));
-  fds.flat().forEach(native.fdClose);
+  closeAll(fds.flat());
   const received = sent.map(() => take(right));
   received.forEach(({ bytes }, i) => assert.deepEqual(bytes, sent[i]));
   assert.deepEqual(
@@ -92,7 +93,7 @@ test('a message that arrives byte by byte is whole at its last byte', () => {
   const sent = message(20, 1);
   const fds = counters(9);
   left.send(sent.subarray(0, 1), fds);
-  fds.forEach(native.fdClose);
+  closeAll(fds);
   assert.equal(right.receive(), undefined);
   for (let i = 1; i < sent.length; i++) {
     assert.equal(right.receive(), undefined);
@@ -112,7 +113,7 @@ test('descriptors keep close-on-exec', () => {
   const { fds: received } = take(right);
   const flags = statFlags(received[0] as number);
   assert.ok((flags & 0o2000000) !== 0);
-  [...fds, ...received].forEach(native.fdClose);
+  closeAll([...fds, ...received]);
   left.close();
   right.close();
 });
@@ -149,7 +150,7 @@ test('impossible sizes are refused, for good, and no descriptor stays', () => {
     assert.equal(fdCount(), before);
     left.send(message(0, 1));
     assert.throws(() => right.receive(), withCode(code));
-    fds.forEach(native.fdClose);
+    closeAll(fds);
     left.close();
     right.close();
   }
@@ -175,6 +176,35 @@ test('too many descriptors are closed and refused, also when they come in portio
     left.close();
     right.close();
   }
+});
+
+test('a process without a free descriptor refuses the message, and no descriptor stays', () => {
+  // In a process of its own, which has few.
+  const program = `
+    import assert from 'node:assert/strict';
+    import { openSync } from 'node:fs';
+    import { native } from '${new URL('../../host/native.js', import.meta.url).href}';
+    const file = process.argv[1];
+    const listener = native.listen(file, 0o600);
+    const left = native.messageSocket(native.connect(file), ${JSON.stringify(FRAMING)});
+    const right = native.messageSocket(listener.accept(), ${JSON.stringify(FRAMING)});
+    listener.close();
+    const fds = [];
+    try {
+      for (;;) fds.push(openSync('/dev/null'));
+    } catch (error) {
+      assert.equal(error.code, 'EMFILE');
+    }
+    const last = fds.pop();
+    native.fdClose(last);
+    const bytes = Buffer.alloc(16);
+    bytes.writeUInt32LE(16, 4);
+    left.send(bytes, fds.slice(0, 3));
+    assert.throws(() => right.receive(), { code: 'EMFILE' });
+    assert.equal(openSync('/dev/null'), last);
+  `;
+  const limited = ['--nofile=128', process.execPath, '--input-type=module', '-e', program];
+  execFileSync('prlimit', [...limited, path.join(directory, 'limited')]);
 });
 
 test('descriptors inside a body are an error, and no descriptor stays', () => {
@@ -228,7 +258,7 @@ test('what the socket does not take is kept, in order and with its descriptors',
     const bytes = message(60000 + i, i);
     const fds = counters(i + 1);
     left.send(bytes, fds);
-    fds.forEach(native.fdClose);
+    closeAll(fds);
     sent.push(bytes);
   }
   assert.ok(left.pendingBytes > 0);

@@ -83,6 +83,20 @@ test('requests whose segments were truncated fail alone', () => {
     assert.equal(run(operation, 1, ioBase), BLOCK_OK);
   }
   assert.equal(rig.controller.busFaults, 4);
+  // A request that bounces is copied by the addon.
+  const memfd = native.memfdCreate('bounced', MIB);
+  const bounced = { offset: 0, length: MIB, direct: true, memoryAlignment: 4096, readOnly: false } as const;
+  rig.controller.namespaceAttach(3, {
+    kind: 'file',
+    fd: memfd,
+    zeroRange: false,
+    punchHole: false,
+    ...bounced,
+  });
+  assert.equal(run(OPERATION_READ, 3, fresh() + 4n), BLOCK_MEMORY_FAULT);
+  page += 1;
+  assert.equal(run(OPERATION_WRITE, 3, fresh() + 4n), BLOCK_MEMORY_FAULT);
+  page += 1;
   // The kernel meets the hole itself and says so.
   const { EFAULT } = constants.errno;
   assert.equal(run(OPERATION_READ, 2, fresh()), -EFAULT);
@@ -91,12 +105,16 @@ test('requests whose segments were truncated fail alone', () => {
   rig.close();
   disk.close();
   file.close();
+  native.fdClose(memfd);
   remove();
 });
 
 test('huge pages: regions, windows and truncation', (context) => {
   const free = Number(/HugePages_Free:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
-  if (free < 4) return context.skip('no huge pages: as root, echo 4 > /proc/sys/vm/nr_hugepages');
+  if (free < 4) {
+    context.skip('no huge pages: as root, echo 4 > /proc/sys/vm/nr_hugepages');
+    return;
+  }
   const fd = native.memfdCreate('huge', 8 * MIB, true);
   const rig = new Rig();
   const { ioBase } = rig.region(fd, 8 * MIB, { gpa: 2 * MIB });

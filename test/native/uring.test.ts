@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { OPERATION_COPY_OUT } from '../../assembly/abi/records.ts';
 import { native } from '../../host/native.ts';
-import { fdCount, Guest, MIB, Rig, withCode } from './rig.ts';
+import { closeAll, fdCount, Guest, MIB, Rig, withCode } from './rig.ts';
 
 function elapsed(work: () => void): number {
   const begin = native.now();
@@ -83,7 +83,7 @@ test('many descriptors, more than a ring has entries', () => {
   }
   assert.equal(seen.size, 300);
   ring.close();
-  fds.forEach(native.fdClose);
+  closeAll(fds);
 });
 
 test('more tokens than one enter hands out come with the next', () => {
@@ -177,7 +177,7 @@ test('a blocked enter takes no processor time and makes no periodic wake-up', ()
     ring.enter(50_000);
     return switches() - before;
   });
-  assert.ok(Math.min(...counts) <= 1, `${counts}`);
+  assert.ok(Math.min(...counts) <= 1, counts.join(' '));
   ring.close();
   native.fdClose(fd);
 });
