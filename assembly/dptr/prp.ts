@@ -102,6 +102,11 @@ function begins(segment: Segment, region: Region): bool {
   return segment.address - region.ioBase < region.length;
 }
 
+/** Where a segment ends that a piece of this region may continue. */
+function endIn(segment: Segment, region: Region): u64 {
+  return begins(segment, region) ? segment.address + segment.length : NOWHERE;
+}
+
 /** List pages from walkAddress on, as far as their windows are there. */
 function prpList(slot: Slot, need: u32): u32 {
   const hintAt = changetype<usize>(Guest.get()) + offsetof<Guest>('listWindow');
@@ -153,7 +158,7 @@ function entriesAppend(slot: Slot, entries: usize, count: u32, need: u32): u32 {
       regionGpa = region.gpa;
       regionLength = region.length;
       delta = region.ioBase - regionGpa;
-      end = NOWHERE;
+      end = at != base ? endIn(Segment.at(at - SEGMENT_BYTES), region) : NOWHERE;
     }
     const bytes = remaining < PAGE ? remaining : PAGE;
     remaining -= bytes;
