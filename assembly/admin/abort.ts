@@ -3,8 +3,8 @@
 // bit 0 of dword 0 then says that the command was not aborted, and it completes by itself.
 
 import { QUEUE_COUNT } from '../abi/memory-map.ts';
-import { asyncEventForget } from '../controller/async-events.ts';
-import { commandEnd } from '../controller/complete.ts';
+import { asyncEventForget } from './async-events.ts';
+import { commandEnd } from './complete.ts';
 import { parkedComplete } from '../queue/completion.ts';
 import { slotFind, walkRemove } from '../queue/slots.ts';
 import {
@@ -23,7 +23,8 @@ export function abort(slot: Slot): u32 {
   if (sqe.cdw11 | sqe.cdw12 | sqe.cdw13 | sqe.cdw14 | sqe.cdw15) return refuse(STATUS_INVALID_FIELD);
   const sqid = (sqe.cdw10 >>> ABORT_SQID_SHIFT) & 0xffff;
   const cid = (sqe.cdw10 >>> ABORT_CID_SHIFT) & 0xffff;
-  if (sqid >= <u32>QUEUE_COUNT || SubmissionQueue.at(sqid).state == QUEUE_ABSENT) return refuse(STATUS_INVALID_FIELD);
+  if (sqid >= <u32>QUEUE_COUNT || SubmissionQueue.at(sqid).state == QUEUE_ABSENT)
+    return refuse(STATUS_INVALID_FIELD);
   const found = slotFind(sqid, cid, slot);
   slot.result = ABORT_NOT_ABORTED;
   if (found === null) return DONE;

@@ -1,7 +1,7 @@
 // Asynchronous Event Request (Base 5.2): completes at once when an event is pending, else waits without an entry of
 // the admin completion queue. At most AERL + 1 wait; they end with an event, an Abort or a reset.
 
-import { asyncEventRoom, asyncEventTake, asyncEventWait } from '../controller/async-events.ts';
+import { asyncEventRoom, asyncEventTake, asyncEventWait } from './async-events.ts';
 import { parkedBegin } from '../queue/completion.ts';
 import { STATUS_AER_LIMIT_EXCEEDED } from '../spec/nvme.ts';
 import { PENDING, Slot } from '../wire/slot.ts';

@@ -1,7 +1,7 @@
 // What is supported, in the form of two log pages: Commands Supported and Effects (05h, Base 5.16.1.6) and Feature
 // Identifiers Supported and Effects (12h, Base 5.16.1.17). The lists here are the dispatch tables read aloud.
 
-import { featureNamespaceSpecific, featureSupported } from '../controller/features.ts';
+import { featureNamespaceSpecific, featureSupported } from './features.ts';
 import {
   EFFECT_CONTENT_CHANGE,
   EFFECT_SCOPE_CONTROLLER,

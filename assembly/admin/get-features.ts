@@ -10,10 +10,10 @@ import {
   queuePairs,
   vectorCoalescingDisabled,
   vectorCount,
-} from '../controller/features.ts';
-import { TEMPERATURE_WARNING } from '../controller/health.ts';
-import { nsidCheck } from '../controller/namespaces.ts';
-import { controller } from '../controller/record.ts';
+} from './features.ts';
+import { TEMPERATURE_WARNING } from './health.ts';
+import { nsidCheck } from './namespaces.ts';
+import { controller } from '../wire/controller.ts';
 import {
   FEATURES_FID_WIDTH,
   FEATURES_UUID_INDEX_WIDTH,

@@ -4,11 +4,11 @@
 
 import { CONFIG_BASE, DATA_BUFFER_BYTES } from '../abi/memory-map.ts';
 import { CONFIG_FIRMWARE } from '../abi/records.ts';
-import { asyncEventClear } from '../controller/async-events.ts';
-import { errorLogFill } from '../controller/error-log.ts';
-import { healthLogFill } from '../controller/health.ts';
-import { nsidIsController } from '../controller/namespaces.ts';
-import { ERROR_LOG_ENTRIES, controller } from '../controller/record.ts';
+import { asyncEventClear } from './async-events.ts';
+import { errorLogFill } from './error-log.ts';
+import { healthLogFill } from './health.ts';
+import { nsidIsController } from './namespaces.ts';
+import { ERROR_LOG_ENTRIES, controller } from '../wire/controller.ts';
 import { TRANSFER_BYTES_MAX, dataOut } from '../dptr/transfer.ts';
 import { CSI_NVM, IDCTRL_FR_BYTES } from '../spec/nvme-identify.ts';
 import {
@@ -56,7 +56,7 @@ export function getLogPage(slot: Slot): u32 {
   const lid = sqe.cdw10 & ((1 << LOG_LID_WIDTH) - 1);
   const size = logBytes(lid);
   if (size == 0) return refuse(STATUS_INVALID_LOG_PAGE);
-  const status = fieldsCheck(slot, lid);
+  const status = fieldsCheck(slot);
   if (status != DONE) return status;
   // 64 bits: NUMD counts dwords from zero in 32 bits, and the largest of them is 16 GiB.
   const dwords: u64 =
@@ -102,7 +102,7 @@ function logBytes(lid: u32): u32 {
 }
 
 /** NSID, then everything that these pages do not use: LSP, LSI, UUID index, index offsets, other command sets. */
-function fieldsCheck(slot: Slot, lid: u32): u32 {
+function fieldsCheck(slot: Slot): u32 {
   const sqe = slot.sqe;
   if (!nsidIsController(sqe.nsid)) {
     return refuse(Namespace.inRange(sqe.nsid) ? STATUS_INVALID_FIELD : STATUS_INVALID_NAMESPACE);

@@ -13,9 +13,9 @@ import {
   CONFIG_SUBNQN,
   CONFIG_VID,
 } from '../abi/records.ts';
-import { shadowDoorbellsOffered } from '../controller/features.ts';
-import { TEMPERATURE_CRITICAL, TEMPERATURE_WARNING } from '../controller/health.ts';
-import { ABORT_LIMIT, AER_LIMIT, ERROR_LOG_ENTRIES, controller } from '../controller/record.ts';
+import { shadowDoorbellsOffered } from './features.ts';
+import { TEMPERATURE_CRITICAL, TEMPERATURE_WARNING } from './health.ts';
+import { ABORT_LIMIT, AER_LIMIT, ERROR_LOG_ENTRIES, controller } from '../wire/controller.ts';
 import {
   CMIC_MULTI_CONTROLLER,
   CNTRLTYPE_IO,

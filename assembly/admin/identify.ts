@@ -5,7 +5,7 @@
 
 import { CONFIG_BASE, DATA_BUFFER_BYTES, NAMESPACE_COUNT } from '../abi/memory-map.ts';
 import { CONFIG_CNTLID } from '../abi/records.ts';
-import { namespaceActive, nsidCheck } from '../controller/namespaces.ts';
+import { namespaceActive, nsidCheck } from './namespaces.ts';
 import { dataOut } from '../dptr/transfer.ts';
 import {
   CNS_ACTIVE_NAMESPACES,

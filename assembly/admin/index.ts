@@ -1,8 +1,7 @@
 // The admin command set (Base 5): which opcodes exist, and who executes each. A handler returns a status, or says
 // that the command goes on (slot.ts).
 
-import { shadowDoorbellsOffered } from '../controller/features.ts';
-import { entrySizesSet } from '../controller/state.ts';
+import { shadowDoorbellsOffered } from './features.ts';
 import {
   ADMIN_ABORT,
   ADMIN_ASYNC_EVENT_REQUEST,
@@ -17,6 +16,7 @@ import {
   ADMIN_SET_FEATURES,
   STATUS_INVALID_OPCODE,
 } from '../spec/nvme.ts';
+import { controller } from '../wire/controller.ts';
 import { Slot } from '../wire/slot.ts';
 import { refuse } from '../wire/status.ts';
 import { abort } from './abort.ts';
@@ -38,13 +38,13 @@ export function adminExecute(slot: Slot): u32 {
     case ADMIN_DELETE_IO_SQ:
       return deleteIoSq(slot);
     case ADMIN_CREATE_IO_SQ:
-      return createIoSq(slot, entrySizesSet());
+      return createIoSq(slot, controller().entrySizesSet);
     case ADMIN_GET_LOG_PAGE:
       return getLogPage(slot);
     case ADMIN_DELETE_IO_CQ:
       return deleteIoCq(slot);
     case ADMIN_CREATE_IO_CQ:
-      return createIoCq(slot, entrySizesSet());
+      return createIoCq(slot, controller().entrySizesSet);
     case ADMIN_IDENTIFY:
       return identify(slot);
     case ADMIN_ABORT:

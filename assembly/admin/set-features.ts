@@ -10,10 +10,10 @@ import {
   queuePairs,
   vectorCoalescingDisable,
   vectorCount,
-} from '../controller/features.ts';
-import { warningsReview } from '../controller/health.ts';
-import { nsidCheck, nsidIsController } from '../controller/namespaces.ts';
-import { controller } from '../controller/record.ts';
+} from './features.ts';
+import { warningsReview } from './health.ts';
+import { nsidCheck, nsidIsController } from './namespaces.ts';
+import { controller } from '../wire/controller.ts';
 import { flushAllBegin } from '../dptr/flush-all.ts';
 import { ioQueuesExist } from '../queue/lifecycle.ts';
 import {

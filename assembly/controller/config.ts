@@ -39,8 +39,8 @@ import {
 } from '../spec/nvme-identify.ts';
 import { QUEUE_ENTRIES_MIN } from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
-import { nextVolatileNamespace } from './namespaces.ts';
-import { controller } from './record.ts';
+import { nextVolatileNamespace } from '../admin/namespaces.ts';
+import { controller } from '../wire/controller.ts';
 
 const CONFIG_FLAGS_KNOWN: u32 = CONFIG_FLAG_SHADOW_DOORBELLS | CONFIG_FLAG_MULTI_CONTROLLER;
 const NAMESPACE_FLAGS_KNOWN: u32 =

@@ -1,6 +1,13 @@
 // A core begins, or goes on from an image; and its guest's memory changes.
 
-import { HEADER_BASE, IO_QUEUE_PAIRS_MAX, WINDOW_BASE_MIN, WINDOW_BYTES, WINDOW_COUNT_MAX, WINDOW_COUNT_MIN } from '../abi/memory-map.ts';
+import {
+  HEADER_BASE,
+  IO_QUEUE_PAIRS_MAX,
+  WINDOW_BASE_MIN,
+  WINDOW_BYTES,
+  WINDOW_COUNT_MAX,
+  WINDOW_COUNT_MIN,
+} from '../abi/memory-map.ts';
 import {
   HEADER_ABI_VERSION,
   HEADER_IMAGE_BYTES,
@@ -19,10 +26,10 @@ import { windowsClear } from '../guest/windows.ts';
 import { queuesInit } from '../queue/lifecycle.ts';
 import { queuesResume } from '../queue/resume.ts';
 import { walksRestart } from '../queue/slots.ts';
-import { controller } from './record.ts';
+import { controller } from '../wire/controller.ts';
 import { controllerInit, controllerResume } from './state.ts';
 
-const MAGIC: u64 = <u64>IMAGE_MAGIC_LO | ((<u64>IMAGE_MAGIC_HI) << 32);
+const MAGIC: u64 = (<u64>IMAGE_MAGIC_LO) | ((<u64>IMAGE_MAGIC_HI) << 32);
 const WASM_PAGE_SHIFT: u32 = 16;
 
 /** The version of the agreement that abi/README.md describes. */
@@ -58,7 +65,7 @@ export function coreResume(windowBase: u32, windowCount: u32): u32 {
 function windowsValid(base: u32, count: u32): bool {
   if (count < <u32>WINDOW_COUNT_MIN || count > <u32>WINDOW_COUNT_MAX) return false;
   if (base < <u32>WINDOW_BASE_MIN || base & ((1 << WASM_PAGE_SHIFT) - 1)) return false;
-  return <u64>base + <u64>count * WINDOW_BYTES <= <u64>memory.size() << WASM_PAGE_SHIFT;
+  return <u64>base + <u64>count * WINDOW_BYTES <= (<u64>memory.size()) << WASM_PAGE_SHIFT;
 }
 
 function memoryBegin(windowBase: u32, windowCount: u32): void {

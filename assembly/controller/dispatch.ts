@@ -37,10 +37,10 @@ import { Namespace } from '../wire/namespace.ts';
 import { Completion } from '../wire/request.ts';
 import { AGAIN, ISSUE, PENDING, Slot, SQID_INTERNAL, STAGE_FLUSH_ALL } from '../wire/slot.ts';
 import { DONE, refuse } from '../wire/status.ts';
-import { commandEnd } from './complete.ts';
-import { writeCacheEnabled } from './features.ts';
-import { healthRead, healthResult, healthWritten } from './health.ts';
-import { namespaceActive, nsidCheck } from './namespaces.ts';
+import { commandEnd } from '../admin/complete.ts';
+import { writeCacheEnabled } from '../admin/features.ts';
+import { healthRead, healthResult, healthWritten } from '../admin/health.ts';
+import { namespaceActive, nsidCheck } from '../admin/namespaces.ts';
 import { shutdownContinue, stateAdvance } from './state.ts';
 
 /** Runs a command from its start or from where a missing window stopped it; false when one is missing again. */
@@ -98,7 +98,11 @@ function ioCommand(slot: Slot): u32 {
 }
 
 const IO_OPCODES: u32 =
-  (1 << NVM_FLUSH) | (1 << NVM_WRITE) | (1 << NVM_READ) | (1 << NVM_WRITE_ZEROES) | (1 << NVM_DATASET_MANAGEMENT);
+  (1 << NVM_FLUSH) |
+  (1 << NVM_WRITE) |
+  (1 << NVM_READ) |
+  (1 << NVM_WRITE_ZEROES) |
+  (1 << NVM_DATASET_MANAGEMENT);
 
 /** Whether there is a handler for this opcode of the NVM command set. */
 export function ioSupported(opcode: u32): bool {
@@ -138,6 +142,7 @@ function commandContinue(slot: Slot, operation: u32): u32 {
   if (slot.stage == STAGE_FLUSH_ALL) return flushAllNext(slot);
   // Of all commands Dataset Management alone reads data from the guest that are for the core.
   if (operation == OPERATION_COPY_IN) return datasetManagementRanges(slot, Namespace.at(slot.sqe.nsid));
-  if (operation == OPERATION_COPY_OUT && slot.sqid == 0 && slot.sqe.opcode == ADMIN_GET_LOG_PAGE) logPageRead(slot);
+  if (operation == OPERATION_COPY_OUT && slot.sqid == 0 && slot.sqe.opcode == ADMIN_GET_LOG_PAGE)
+    logPageRead(slot);
   return DONE;
 }

@@ -31,16 +31,16 @@ import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
 import { fence } from '../wire/atomic.ts';
 import { CompletionQueue, Scheduler, SubmissionQueue } from '../wire/queue.ts';
 import { SLOT_NONE } from '../wire/slot.ts';
-import { asyncEventPost } from './async-events.ts';
+import { asyncEventPost } from '../admin/async-events.ts';
 import { commandRun } from './dispatch.ts';
-import { eventRecord } from './event-records.ts';
-import { clockSet } from './health.ts';
-import { LIFE_READY, controller } from './record.ts';
+import { eventRecord } from '../queue/event-records.ts';
+import { clockSet } from '../admin/health.ts';
+import { LIFE_READY, controller } from '../wire/controller.ts';
 import { controllerEnabled, stateAdvance } from './state.ts';
 
 /** queuePoll with the time as two words, as the caller passes it. */
 export function queuePollAt(budget: u32, nowLow: u32, nowHigh: u32): u32 {
-  return queuePoll(budget, <u64>nowLow | (<u64>nowHigh << 32));
+  return queuePoll(budget, (<u64>nowLow) | ((<u64>nowHigh) << 32));
 }
 
 /**
@@ -137,7 +137,8 @@ function refused(code: u32, offset: u32, value: u32): void {
   eventRecord(EVENT_DOORBELL_REFUSED, qid, 0, 0, 0, offset, value);
   // Before CSTS.RDY there is nobody to tell.
   if (controller().life != LIFE_READY) return;
-  const info = code == DOORBELL_VALUE ? AEN_ERROR_INVALID_DOORBELL_VALUE : AEN_ERROR_INVALID_DOORBELL_REGISTER;
+  const info =
+    code == DOORBELL_VALUE ? AEN_ERROR_INVALID_DOORBELL_VALUE : AEN_ERROR_INVALID_DOORBELL_REGISTER;
   asyncEventPost(AEN_TYPE_ERROR, info, LID_ERROR);
 }
 

@@ -31,8 +31,8 @@ import {
   AQA_MASK,
   VS_2_0,
 } from '../spec/nvme.ts';
-import { eventRecord } from './event-records.ts';
-import { controller } from './record.ts';
+import { eventRecord } from '../queue/event-records.ts';
+import { controller } from '../wire/controller.ts';
 import { configurationWrite } from './state.ts';
 
 /** Longest time until CSTS.RDY follows CC.EN, in 500 ms: requests in flight are waited for, 30 s of slow storage. */

@@ -6,8 +6,8 @@ import { slotAvailable, slotFree, slotTake } from '../queue/slots.ts';
 import { SQE_BYTES } from '../spec/nvme.ts';
 import { ISSUE, SQID_INTERNAL, Slot } from '../wire/slot.ts';
 import { flushAllBegin, flushAllNext } from '../dptr/flush-all.ts';
-import { nextVolatileNamespace } from './namespaces.ts';
-import { controller } from './record.ts';
+import { nextVolatileNamespace } from '../admin/namespaces.ts';
+import { controller } from '../wire/controller.ts';
 
 /** No namespace has a cache. */
 export const SHUTDOWN_NOTHING: u32 = 0;

@@ -36,16 +36,11 @@ import {
   CC_CSS_SHIFT,
   CC_CSS_WIDTH,
   CC_EN,
-  CC_IOCQES_SHIFT,
-  CC_IOCQES_WIDTH,
-  CC_IOSQES_SHIFT,
-  CC_IOSQES_WIDTH,
   CC_MPS_SHIFT,
   CC_MPS_WIDTH,
   CC_SHN_NONE,
   CC_SHN_SHIFT,
   CC_SHN_WIDTH,
-  CQE_SHIFT,
   CSTS_CFS,
   CSTS_RDY,
   CSTS_SHST_COMPLETE,
@@ -54,15 +49,14 @@ import {
   CSTS_SHST_WIDTH,
   PAGE_BYTES,
   QUEUE_ENTRIES_MIN,
-  SQE_SHIFT,
 } from '../spec/nvme.ts';
 import { Scheduler } from '../wire/queue.ts';
 import { SLOT_NONE, Slot } from '../wire/slot.ts';
-import { asyncEventsReset } from './async-events.ts';
+import { asyncEventsReset } from '../admin/async-events.ts';
 import { configAccept } from './config.ts';
-import { eventRecord } from './event-records.ts';
-import { featuresReset } from './features.ts';
-import { clockStart } from './health.ts';
+import { eventRecord } from '../queue/event-records.ts';
+import { featuresReset } from '../admin/features.ts';
+import { clockStart } from '../admin/health.ts';
 import {
   LIFE_DISABLED,
   LIFE_DISABLING,
@@ -70,7 +64,7 @@ import {
   LIFE_FAILED,
   LIFE_READY,
   controller,
-} from './record.ts';
+} from '../wire/controller.ts';
 import {
   SHUTDOWN_FLUSHING,
   SHUTDOWN_LATER,
@@ -100,15 +94,6 @@ export function controllerResume(): u32 {
 export function controllerEnabled(): bool {
   const c = controller();
   return c.life == LIFE_READY && field(c.csts, CSTS_SHST_SHIFT, CSTS_SHST_WIDTH) == 0;
-}
-
-/** Whether CC.IOSQES and CC.IOCQES are what Create I/O queue commands need (Base 3.1.3.5): 64 and 16 bytes. */
-export function entrySizesSet(): bool {
-  const cc = controller().cc;
-  return (
-    field(cc, CC_IOSQES_SHIFT, CC_IOSQES_WIDTH) == <u32>SQE_SHIFT &&
-    field(cc, CC_IOCQES_SHIFT, CC_IOCQES_WIDTH) == <u32>CQE_SHIFT
-  );
 }
 
 /** The guest writes CC. */

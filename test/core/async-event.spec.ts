@@ -1,7 +1,7 @@
 // Asynchronous events: requests that wait, events that wait, types that are masked until their page was read.
 
 import { NAMESPACE_FLAG_ACTIVE } from '../../assembly/abi/records.ts';
-import { asyncEventPost } from '../../assembly/controller/async-events.ts';
+import { asyncEventPost } from '../../assembly/admin/async-events.ts';
 import { doorbellWrite } from '../../assembly/controller/poll.ts';
 import { registerWrite } from '../../assembly/controller/registers.ts';
 import { AEN_TYPE_NOTICE, LID_ERROR, LID_SMART } from '../../assembly/spec/nvme-logs.ts';

@@ -12,7 +12,7 @@ import {
   REQUEST_SLOT,
 } from '../../assembly/abi/records.ts';
 import { completionsPost } from '../../assembly/controller/dispatch.ts';
-import { writeCacheEnabled } from '../../assembly/controller/features.ts';
+import { writeCacheEnabled } from '../../assembly/admin/features.ts';
 import { registerWrite } from '../../assembly/controller/registers.ts';
 import { requestsTake } from '../../assembly/queue/requests.ts';
 import {

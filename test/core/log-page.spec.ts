@@ -6,7 +6,7 @@ import {
   NAMESPACE_FLAG_ACTIVE,
   NAMESPACE_FLAG_VOLATILE_CACHE,
 } from '../../assembly/abi/records.ts';
-import { clockStart, healthRead, healthResult, healthWritten } from '../../assembly/controller/health.ts';
+import { clockStart, healthRead, healthResult, healthWritten } from '../../assembly/admin/health.ts';
 import { doorbellWrite, queuePoll } from '../../assembly/controller/poll.ts';
 import {
   LOG_EFFECTS_IO,

@@ -27,7 +27,7 @@ import {
 } from '../../assembly/abi/records.ts';
 import { COMPLETION_BASE, CONFIG_BASE, REQUEST_BASE } from '../../assembly/abi/memory-map.ts';
 import { completionsPost } from '../../assembly/controller/dispatch.ts';
-import { eventsTake } from '../../assembly/controller/event-records.ts';
+import { eventsTake } from '../../assembly/queue/event-records.ts';
 import { doorbellWrite, queuePoll } from '../../assembly/controller/poll.ts';
 import { registerWrite } from '../../assembly/controller/registers.ts';
 import { controllerFail, controllerReset } from '../../assembly/controller/state.ts';

@@ -68,7 +68,7 @@ import {
 } from '../../../assembly/abi/records.ts';
 import { coreInit, memoryAdd } from '../../../assembly/controller/core.ts';
 import { completionsPost } from '../../../assembly/controller/dispatch.ts';
-import { eventsTake } from '../../../assembly/controller/event-records.ts';
+import { eventsTake } from '../../../assembly/queue/event-records.ts';
 import { doorbellWrite, queuePoll } from '../../../assembly/controller/poll.ts';
 import { registerRead, registerWrite } from '../../../assembly/controller/registers.ts';
 import { windowFilled } from '../../../assembly/guest/windows.ts';
@@ -227,10 +227,11 @@ function ring(): void {
 
 /** Polls, and executes copies, until nothing is left; other requests stay in `storageRequest`. */
 export function work(): void {
+  let done: u32;
   do {
     queuePoll(32, 0);
     const count = requestsTake();
-    let done: u32 = 0;
+    done = 0;
     for (let i: u32 = 0; i < count; i++) {
       const request = <usize>REQUEST_BASE + <usize>i * REQUEST_BYTES;
       if (!copy(request)) continue;
@@ -239,9 +240,8 @@ export function work(): void {
       store<u32>(completion, 0, COMPLETION_RESULT);
       done++;
     }
-    if (done == 0) break;
     completionsPost(done);
-  } while (true);
+  } while (done != 0);
   queuePoll(32, 0);
 }
 

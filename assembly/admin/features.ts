@@ -21,7 +21,7 @@ import {
   WRITE_CACHE_ENABLE,
 } from '../spec/nvme-features.ts';
 import { TEMPERATURE_WARNING } from './health.ts';
-import { ERROR_RECOVERY_BASE, VECTOR_CONFIG_BASE, VECTOR_COUNT_MAX, controller } from './record.ts';
+import { ERROR_RECOVERY_BASE, VECTOR_CONFIG_BASE, VECTOR_COUNT_MAX, controller } from '../wire/controller.ts';
 
 /** Default of Arbitration: no limit to a burst. */
 export const ARBITRATION_DEFAULT: u32 = ARBITRATION_BURST_UNLIMITED;

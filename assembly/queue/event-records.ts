@@ -17,7 +17,7 @@ import {
   EVENT_TYPE,
   EVENT_VALUE,
 } from '../abi/records.ts';
-import { controller } from './record.ts';
+import { controller } from '../wire/controller.ts';
 
 /**
  * Appends a record of this type (EVENT_*). Fields that a type does not use are 0; records.ts says what `argument` and

@@ -25,7 +25,7 @@ import {
   PENDING_EVENTS_BASE,
   PENDING_EVENTS_MAX,
   controller,
-} from './record.ts';
+} from '../wire/controller.ts';
 
 if (AEN_TYPE_COUNT > 4) ERROR('ControllerRecord.eventLid has room for four types');
 

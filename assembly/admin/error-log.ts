@@ -15,7 +15,7 @@ import {
 } from '../spec/nvme-logs.ts';
 import { CID_NONE, CQE_STATUS_SHIFT, NVM_FLUSH, SQE_CDW10 } from '../spec/nvme.ts';
 import { Slot } from '../wire/slot.ts';
-import { ERROR_LOG_BASE, ERROR_LOG_ENTRIES, controller } from './record.ts';
+import { ERROR_LOG_BASE, ERROR_LOG_ENTRIES, controller } from '../wire/controller.ts';
 
 if ((ERROR_LOG_ENTRIES & (ERROR_LOG_ENTRIES - 1)) != 0) ERROR('the ring of errors must be a power of two');
 

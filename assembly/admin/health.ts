@@ -22,7 +22,7 @@ import {
   SMART_WARNING_TEMPERATURE,
 } from '../spec/nvme-logs.ts';
 import { asyncEventPost } from './async-events.ts';
-import { controller } from './record.ts';
+import { controller } from '../wire/controller.ts';
 
 /** Composite temperature, kelvins (40 degrees Celsius). */
 export const TEMPERATURE: u32 = 313;

@@ -8,7 +8,7 @@ import { STATUS_DNR } from '../spec/nvme.ts';
 import { Slot } from '../wire/slot.ts';
 import { DONE } from '../wire/status.ts';
 import { errorLogAdd } from './error-log.ts';
-import { eventRecord } from './event-records.ts';
+import { eventRecord } from '../queue/event-records.ts';
 
 /** Completes a command with a status; its result is in the slot. */
 export function commandEnd(slot: Slot, status: u32): void {

@@ -10,6 +10,14 @@
 
 import { CONTROLLER_BASE, CONTROLLER_SIZE, IO_QUEUE_PAIRS_MAX, NAMESPACE_COUNT } from '../abi/memory-map.ts';
 import { LOG_ERROR_ENTRY_BYTES } from '../spec/nvme-logs.ts';
+import {
+  CC_IOCQES_SHIFT,
+  CC_IOCQES_WIDTH,
+  CC_IOSQES_SHIFT,
+  CC_IOSQES_WIDTH,
+  CQE_SHIFT,
+  SQE_SHIFT,
+} from '../spec/nvme.ts';
 
 /** Asynchronous Event Requests that may be outstanding (AERL + 1). */
 export const AER_LIMIT: u32 = 4;
@@ -121,6 +129,14 @@ export class ControllerRecord {
   volatileCache: u8;
   reserved2: u8;
   configFlags: u32;
+
+  /** Whether CC.IOSQES and CC.IOCQES are what the creation of I/O queues needs (Base 3.1.3.5): 64 and 16 bytes. */
+  @inline get entrySizesSet(): bool {
+    return (
+      ((this.cc >> CC_IOSQES_SHIFT) & ((1 << CC_IOSQES_WIDTH) - 1)) == <u32>SQE_SHIFT &&
+      ((this.cc >> CC_IOCQES_SHIFT) & ((1 << CC_IOCQES_WIDTH) - 1)) == <u32>CQE_SHIFT
+    );
+  }
 }
 
 /** The one controller of this image. */
