@@ -1,8 +1,8 @@
 // Portable: compiled by asc into the core and by tsc into the target. Constants only.
 //
-// PCI configuration space as the PCI Local Bus Specification 3.0 and the PCI Express Base Specification lay it out,
-// and the class code that the NVM Express PCIe transport asks for. Section numbers are of PCI Local Bus 3.0 (PCI),
-// PCI Bus Power Management 1.2 (PM) and PCI Express Base 5.0 (PCIe).
+// PCI configuration space as the PCI Local Bus Specification 3.0 and the PCI Express Base Specification lay
+// it out, and the class code that the NVM Express PCIe transport asks for. Section numbers are of PCI Local
+// Bus 3.0 (PCI), PCI Bus Power Management 1.2 (PM) and PCI Express Base 5.0 (PCIe).
 
 /** Bytes of the PCI-compatible space, and of all of it (PCIe 7.2). */
 export const CONFIG_LEGACY_BYTES = 256;

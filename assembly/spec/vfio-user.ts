@@ -1,9 +1,10 @@
 // Portable: compiled by asc into the core and by tsc into the target. Constants only.
 //
-// The vfio-user protocol, version 0.0, as QEMU's docs/interop/vfio-user.rst specifies it; section titles of that
-// document head the groups. Offsets of message fields count from the end of the header, as they do there. What the
-// document takes from <linux/vfio.h> (flags, indices, capability ids) stands here under the kernel's names without
-// their VFIO_ prefix. All numbers are little-endian on the machines that this target runs on.
+// The vfio-user protocol, version 0.0, as QEMU's docs/interop/vfio-user.rst specifies it; section titles of
+// that document head the groups. Offsets of message fields count from the end of the header, as they do
+// there. What the document takes from <linux/vfio.h> (flags, indices, capability ids) stands here under the
+// kernel's names without their VFIO_ prefix. All numbers are little-endian on the machines that this target
+// runs on.
 
 // ---- Commands ------------------------------------------------------------------------------------------------
 

@@ -1,18 +1,19 @@
-// PCI configuration space of the one function that a controller is: an NVMe endpoint with power management, MSI-X and
-// PCI Express capabilities, INTA, and one 64-bit BAR. Pure: its whole state is the bytes of a view that the caller
-// gives, so it can lie in the controller's state image; what a write means for the rest of the device is returned.
+// PCI configuration space of the one function that a controller is: an NVMe endpoint with power management,
+// MSI-X and PCI Express capabilities, INTA, and one 64-bit BAR. Pure: its whole state is the bytes of a view
+// that the caller gives, so it can lie in the controller's state image; what a write means for the rest of
+// the device is returned.
 //
-// QEMU answers the guest's reads of the BARs and of MSI-X itself and takes from here identity, class, capability list,
-// the type bits of the BAR and the place of the MSI-X structures; it forwards every write. Other clients may show
-// the guest all of this, so each register behaves as the PCI specifications say.
+// QEMU answers the guest's reads of the BARs and of MSI-X itself and takes from here identity, class,
+// capability list, the type bits of the BAR and the place of the MSI-X structures; it forwards every write.
+// Other clients may show the guest all of this, so each register behaves as the PCI specifications say.
 
 import * as spec from '../../assembly/spec/pci.ts';
 
 export const CONFIG_SPACE_BYTES = spec.CONFIG_BYTES;
 
 /**
- * BAR0: registers and doorbells, MSI-X table, pending bits. 16 KiB is the least that works everywhere: Windows'
- * stornvme.sys masks the address with 0xffffc000.
+ * BAR0: registers and doorbells, MSI-X table, pending bits. 16 KiB is the least that works everywhere:
+ * Windows' stornvme.sys masks the address with 0xffffc000.
  */
 export const BAR0_BYTES = 0x4000;
 export const MSIX_TABLE_OFFSET = 0x2000;
@@ -21,11 +22,11 @@ export const MSIX_PBA_OFFSET = 0x3000;
 export const VECTORS_MAX = (MSIX_PBA_OFFSET - MSIX_TABLE_OFFSET) / spec.MSIX_ENTRY_BYTES;
 
 /**
- * The identity where nobody chose one: 1af4:10f0, the first of the range that the owner of vendor id 1af4 leaves to
- * experiments without registration (QEMU docs/specs/pci-ids.rst). No driver, and no quirk of Linux's nvme driver,
- * names it, so the class code decides; 1b36:0010 (QEMU's nvme) and 8086:5845 would make Linux ignore our namespace
- * ids. Linux's virtio_pci looks at every device of the vendor and leaves those outside of 1000 to 107f alone.
- * A product built on this gives its own ids.
+ * The identity where nobody chose one: 1af4:10f0, the first of the range that the owner of vendor id 1af4
+ * leaves to experiments without registration (QEMU docs/specs/pci-ids.rst). No driver, and no quirk of
+ * Linux's nvme driver, names it, so the class code decides; 1b36:0010 (QEMU's nvme) and 8086:5845 would make
+ * Linux ignore our namespace ids. Linux's virtio_pci looks at every device of the vendor and leaves those
+ * outside of 1000 to 107f alone. A product built on this gives its own ids.
  */
 export const DEFAULT_VENDOR_ID = 0x1af4;
 export const DEFAULT_DEVICE_ID = 0x10f0;
@@ -167,8 +168,8 @@ export class ConfigSpace {
   }
 
   /**
-   * Writes a range, which lies inside the space, and returns what changed. A function-level reset changes nothing
-   * here: the caller does it, by `reset`.
+   * Writes a range, which lies inside the space, and returns what changed. A function-level reset changes
+   * nothing here: the caller does it, by `reset`.
    */
   write(offset: number, bytes: Uint8Array): ConfigEffect[] {
     const command = this.#command;

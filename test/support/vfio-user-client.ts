@@ -1,7 +1,7 @@
 /**
- * A vfio-user client: what a VMM does, for tests and benchmarks. Every call is synchronous: it sends a request and
- * waits for its reply. In a process of its own that wait blocks on the socket; in the process of the server, `wait`
- * must run the server instead.
+ * A vfio-user client: what a VMM does, for tests and benchmarks. Every call is synchronous: it sends a
+ * request and waits for its reply. In a process of its own that wait blocks on the socket; in the process of
+ * the server, `wait` must run the server instead.
  */
 import * as spec from '../../assembly/spec/vfio-user.ts';
 import { native, type MessageSocket, type Uring } from '../../host/native.ts';
@@ -82,7 +82,10 @@ export class VfioUserClient {
     return new VfioUserClient(native.connect(path), options);
   }
 
-  /** Negotiates; `capabilities` undefined sends none, as SPDK's client does. Returns what the server said of itself. */
+  /**
+   * Negotiates; `capabilities` undefined sends none, as SPDK's client does. Returns what the server said of
+   * itself.
+   */
   version(capabilities?: object, major = spec.PROTOCOL_MAJOR, minor = spec.PROTOCOL_MINOR): unknown {
     const json = capabilities === undefined ? '' : `${JSON.stringify({ capabilities })}\0`;
     const payload = Buffer.alloc(spec.VERSION_BYTES + json.length);
@@ -133,7 +136,10 @@ export class VfioUserClient {
     return this.request(spec.COMMAND_DEVICE_GET_IRQ_INFO, payload).payload.readUInt32LE(spec.IRQ_INFO_COUNT);
   }
 
-  /** Gives vectors from `start` on one eventfd each, which stay the caller's too; none at all takes one vector's away. */
+  /**
+   * Gives vectors from `start` on one eventfd each, which stay the caller's too; none at all takes one
+   * vector's away.
+   */
   setEventfds(index: IrqIndex, start: number, eventfds: readonly number[]): void {
     const flags = spec.SET_IRQS_DATA_EVENTFD | spec.SET_IRQS_ACTION_TRIGGER;
     this.setIrqs(flags, index, start, Math.max(1, eventfds.length), eventfds);

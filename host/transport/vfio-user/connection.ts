@@ -1,6 +1,6 @@
-// One client's socket around its session: receives whole messages with their descriptors, hands them over, sends what
-// comes back. It does not listen while the session cannot take a message, nor to a client that leaves its replies
-// unread.
+// One client's socket around its session: receives whole messages with their descriptors, hands them over,
+// sends what comes back. It does not listen while the session cannot take a message, nor to a client that
+// leaves its replies unread.
 
 import { HEADER_BYTES, HEADER_SIZE } from '../../../assembly/spec/vfio-user.ts';
 import type { Log } from '../../log/log.ts';

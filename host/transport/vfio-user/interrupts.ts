@@ -1,6 +1,6 @@
-// The interrupt types of a PCI function as vfio-user numbers them, and what SET_IRQS does to each: INTx and MSI-X are
-// the device's, MSI and REQ do not exist here (count 0), and ERR has a notifier that nothing ever signals: QEMU complains
-// about a device without it.
+// The interrupt types of a PCI function as vfio-user numbers them, and what SET_IRQS does to each: INTx and
+// MSI-X are the device's, MSI and REQ do not exist here (count 0), and ERR has a notifier that nothing ever
+// signals: QEMU complains about a device without it.
 
 import * as spec from '../../../assembly/spec/vfio-user.ts';
 import type { Device, InterruptKind } from '../device.ts';

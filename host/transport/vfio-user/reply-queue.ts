@@ -1,5 +1,6 @@
-// Replies in the order of their commands. Some are known at once, others when the device is done; the ids of messages
-// need not differ, so a client can only tell them apart by their order (QEMU docs/interop/vfio-user.rst, "Header").
+// Replies in the order of their commands. Some are known at once, others when the device is done; the ids of
+// messages need not differ, so a client can only tell them apart by their order (QEMU
+// docs/interop/vfio-user.rst, "Header").
 
 /** A place in the order. */
 export interface ReplyPlace {

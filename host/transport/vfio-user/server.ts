@@ -1,6 +1,6 @@
-// The listening socket: one client at a time. The next one waits, and the log says so, until the first is gone and the
-// device is ready again. That is what a VMM that is restarted needs: its predecessor may still be dying, and QEMU
-// itself gives up after five seconds.
+// The listening socket: one client at a time. The next one waits, and the log says so, until the first is
+// gone and the device is ready again. That is what a VMM that is restarted needs: its predecessor may still
+// be dying, and QEMU itself gives up after five seconds.
 
 import { DEFAULT_MAX_DMA_MAPS } from '../../../assembly/spec/vfio-user.ts';
 import type { Log } from '../../log/log.ts';

@@ -1,11 +1,11 @@
-// One vfio-user client's session: a state machine without I/O. `handle` takes a whole message with its descriptors,
-// drives the Device and sends replies through an injected function. It owns every descriptor it is given, from the
-// call on: what the Device does not take is closed before `handle` returns.
+// One vfio-user client's session: a state machine without I/O. `handle` takes a whole message with its
+// descriptors, drives the Device and sends replies through an injected function. It owns every descriptor it
+// is given, from the call on: what the Device does not take is closed before `handle` returns.
 //
-// Order (QEMU docs/interop/vfio-user.rst, "Command Concurrency"): commands are processed as they come, and replies
-// leave in that order too, for the ids of messages need not differ. An effect may take time (a reset waits for I/O);
-// its reply, and those behind it, wait for `done`. Unmaps overlap. While a reset or an answered write is under way,
-// `ready` is false and no further message may be handled.
+// Order (QEMU docs/interop/vfio-user.rst, "Command Concurrency"): commands are processed as they come, and
+// replies leave in that order too, for the ids of messages need not differ. An effect may take time (a reset
+// waits for I/O); its reply, and those behind it, wait for `done`. Unmaps overlap. While a reset or an
+// answered write is under way, `ready` is false and no further message may be handled.
 
 import * as spec from '../../../assembly/spec/vfio-user.ts';
 import type { Log } from '../../log/log.ts';
@@ -77,8 +77,8 @@ export class Session {
   }
 
   /**
-   * Handles a whole message; `fds` becomes empty. An error that is returned ends the session: the caller closes the
-   * socket and the session.
+   * Handles a whole message; `fds` becomes empty. An error that is returned ends the session: the caller
+   * closes the socket and the session.
    */
   handle(message: Uint8Array, fds: number[]): Outcome {
     const error = this.dispatch(message, fds);
@@ -180,8 +180,8 @@ export class Session {
   }
 
   /**
-   * Starts an effect that may complete later, and answers with `bytes` when it has. The reply's place is taken when
-   * the device has accepted; what the device refuses by throwing has taken none.
+   * Starts an effect that may complete later, and answers with `bytes` when it has. The reply's place is
+   * taken when the device has accepted; what the device refuses by throwing has taken none.
    */
   private defer(
     header: Header,

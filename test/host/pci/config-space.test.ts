@@ -1,4 +1,7 @@
-/** PCI configuration space: what a VMM and a guest read, what their writes change, and what they cannot change. */
+/**
+ * PCI configuration space: what a VMM and a guest read, what their writes change, and what they cannot
+ * change.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -1,18 +1,21 @@
-// What all vfio-user messages share: the header, the reply, numbers in little-endian. The files of this folder are the
-// messages as bytes (QEMU docs/interop/vfio-user.rst): for each one a parser of the request and an encoder of the
-// reply. Pure: no sockets, no state, no descriptors. Parsers check syntax only (sizes, flags, reserved bits) and
-// return a value or a ProtocolError; whether the device has such a region, interrupt or address is the session's
-// business.
+// What all vfio-user messages share: the header, the reply, numbers in little-endian. The files of this
+// folder are the messages as bytes (QEMU docs/interop/vfio-user.rst): for each one a parser of the request
+// and an encoder of the reply. Pure: no sockets, no state, no descriptors. Parsers check syntax only (sizes,
+// flags, reserved bits) and return a value or a ProtocolError; whether the device has such a region,
+// interrupt or address is the session's business.
 //
-// Sizes: a request that carries `argsz` may be longer than its structure, as later versions of the protocol make
-// it, and the rest is ignored; all others must have exactly their size.
+// Sizes: a request that carries `argsz` may be longer than its structure, as later versions of the protocol
+// make it, and the rest is ignored; all others must have exactly their size.
 
 import * as spec from '../../../../assembly/spec/vfio-user.ts';
 import { fatal, ProtocolError } from './protocol-error.ts';
 
 /** Largest `count` of one region access, announced as max_data_xfer_size: the protocol's default. */
 export const MAX_DATA_XFER_SIZE = spec.DEFAULT_MAX_DATA_XFER_SIZE;
-/** Descriptors that one message may carry, announced as max_msg_fds. QEMU refuses servers that say more than 16. */
+/**
+ * Descriptors that one message may carry, announced as max_msg_fds. QEMU refuses servers that say more than
+ * 16.
+ */
 export const MAX_MSG_FDS = 16;
 /** Descriptors accepted all the same: clients exist that send those of all MSI-X vectors at once. */
 export const MAX_RECEIVED_FDS = 128;

@@ -1,5 +1,6 @@
-// What is wrong with a message that a client sent. Two fates: a recoverable error is answered with an error reply and
-// the session goes on; a fatal one ends the session, because nothing that follows on the socket can be trusted.
+// What is wrong with a message that a client sent. Two fates: a recoverable error is answered with an error
+// reply and the session goes on; a fatal one ends the session, because nothing that follows on the socket can
+// be trusted.
 
 import { constants } from 'node:os';
 

@@ -1,4 +1,5 @@
-// DEVICE_SET_IRQS: which eventfd an interrupt signals, and interrupts masked, unmasked or raised by the client.
+// DEVICE_SET_IRQS: which eventfd an interrupt signals, and interrupts masked, unmasked or raised by the
+// client.
 
 import * as spec from '../../../../assembly/spec/vfio-user.ts';
 import { checkArgsz, viewOf } from './header.ts';

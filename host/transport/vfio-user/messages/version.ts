@@ -97,8 +97,9 @@ export interface VersionReply {
 }
 
 /**
- * The reply to a request of `requestBytes`, never longer than that: QEMU receives it into the request's own buffer
- * and ends where it does not fit. What does not fit is left out, which every peer must take for the defaults.
+ * The reply to a request of `requestBytes`, never longer than that: QEMU receives it into the request's own
+ * buffer and ends where it does not fit. What does not fit is left out, which every peer must take for the
+ * defaults.
  */
 export function encodeVersionReply(header: Header, version: VersionReply, requestBytes: number): Uint8Array {
   const all = {

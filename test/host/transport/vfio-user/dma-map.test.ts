@@ -1,4 +1,7 @@
-/** DMA_MAP: guest memory, with and without a descriptor. The device maps the file; the session closes the descriptor. */
+/**
+ * DMA_MAP: guest memory, with and without a descriptor. The device maps the file; the session closes the
+ * descriptor.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EEXIST, EINVAL, EOPNOTSUPP, Fixture, message, NO_REPLY, reply, u32, u64 } from './harness.ts';

@@ -1,7 +1,7 @@
 /**
- * What the tests of the vfio-user session share: messages as raw bytes, a Device that records its calls, and a session
- * whose replies and closed descriptors can be looked at. Descriptors are made-up numbers here: each is either
- * closed by the session or taken by the device, and `unaccounted` names those that are neither.
+ * What the tests of the vfio-user session share: messages as raw bytes, a Device that records its calls, and
+ * a session whose replies and closed descriptors can be looked at. Descriptors are made-up numbers here: each
+ * is either closed by the session or taken by the device, and `unaccounted` names those that are neither.
  */
 import assert from 'node:assert/strict';
 import { createLog } from '../../../../host/log/log.ts';

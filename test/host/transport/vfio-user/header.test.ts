@@ -1,4 +1,7 @@
-/** The header: framing that contradicts itself ends the session, reserved flags are refused, replies are dropped. */
+/**
+ * The header: framing that contradicts itself ends the session, reserved flags are refused, replies are
+ * dropped.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EINVAL, errorReply, Fixture, message, reply, u16, u32 } from './harness.ts';

@@ -1,6 +1,6 @@
 /**
- * Everything that QEMU 11.1 sends from connecting to the end of a reboot, in its order, as recorded: no message of it
- * may be refused, and each reply is what QEMU's client insists on.
+ * Everything that QEMU 11.1 sends from connecting to the end of a reboot, in its order, as recorded: no
+ * message of it may be refused, and each reply is what QEMU's client insists on.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

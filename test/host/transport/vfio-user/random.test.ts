@@ -1,6 +1,6 @@
 /**
- * Damaged messages: whatever bytes come, the session never throws, answers each message that wants an answer exactly
- * once, and accounts for every descriptor. The seed of a failure is in its message.
+ * Damaged messages: whatever bytes come, the session never throws, answers each message that wants an answer
+ * exactly once, and accounts for every descriptor. The seed of a failure is in its message.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,7 +1,7 @@
 /**
- * The server on real sockets with real descriptors: framing, one client after another, clients that vanish or do not
- * read, and no descriptor left open after any of it. Server and clients share this thread: a client that waits runs
- * the reactor.
+ * The server on real sockets with real descriptors: framing, one client after another, clients that vanish or
+ * do not read, and no descriptor left open after any of it. Server and clients share this thread: a client
+ * that waits runs the reactor.
  */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';

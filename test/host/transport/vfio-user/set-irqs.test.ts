@@ -1,4 +1,7 @@
-/** DEVICE_SET_IRQS in every form: kinds of data, actions, ranges at full width, descriptors owned by exactly one side. */
+/**
+ * DEVICE_SET_IRQS in every form: kinds of data, actions, ranges at full width, descriptors owned by exactly
+ * one side.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EINVAL, EOPNOTSUPP, Fixture, message, NO_REPLY, reply, u32 } from './harness.ts';
