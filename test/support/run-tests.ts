@@ -10,14 +10,15 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { findCheckout } from '../../host/demo/checkout.ts';
+import { ensureGuestImage } from '../../host/demo/guest-image.ts';
+import { locateQemu } from '../../host/demo/qemu.ts';
+import { SetupError } from '../../host/demo/setup-error.ts';
 import { asPectJob, programJob, testFileJob, type Job, type JobResult } from './jobs.ts';
 import { killEverything } from './processes.ts';
 
 const CONCURRENCY = 2;
-/** Virtual machines without hardware virtualisation keep both processors busy. */
-const E2E_CONCURRENCY = 1;
 const UNIT_TIMEOUT_MS = 180_000;
-const E2E_TIMEOUT_MS = 600_000;
+const E2E_TIMEOUT_MS = 900_000;
 
 const root = findCheckout();
 
@@ -57,8 +58,32 @@ function endToEndJobs(): Job[] {
     .map((file) => testFileJob(root, file, E2E_TIMEOUT_MS));
 }
 
-/** Runs the jobs, at most `concurrency` at a time, and prints each one's line when it ends. */
-async function runJobs(jobs: readonly Job[], concurrency: number): Promise<JobResult[]> {
+/**
+ * Provides QEMU and the guest that the end-to-end tests boot. Returns why these cannot run; undefined when they can.
+ * Where everything is required (DOORBELL_REQUIRE_ALL=1) they run in any case, and fail.
+ */
+async function prepareGuests(): Promise<string | undefined> {
+  const progress = (line: string): void => {
+    console.log(`...  ${line}`);
+  };
+  try {
+    await locateQemu(progress);
+    await ensureGuestImage('test', progress);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.log(`...  ${error.message}`);
+    return process.env['DOORBELL_REQUIRE_ALL'] === '1' ? undefined : error.message;
+  }
+}
+
+function skipped(job: Job, reason: string): Job {
+  const result = { passed: 0, failed: 0, skipped: 1, skips: [reason], detail: '' };
+  return { name: job.name, run: () => Promise.resolve(result) };
+}
+
+/** Runs the jobs, at most CONCURRENCY at a time, and prints each one's line when it ends. */
+async function runJobs(jobs: readonly Job[]): Promise<JobResult[]> {
   const results: JobResult[] = [];
   const queue = [...jobs];
   const worker = async (): Promise<void> => {
@@ -69,7 +94,7 @@ async function runJobs(jobs: readonly Job[], concurrency: number): Promise<JobRe
       results.push(result);
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, worker));
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   return results;
 }
 
@@ -96,7 +121,15 @@ async function main([mode = 'test', ...filters]: string[]): Promise<number> {
     );
     return 2;
   }
-  const results = [...(await runJobs(checks, CONCURRENCY)), ...(await runJobs(endToEnd, E2E_CONCURRENCY))];
+  // Downloads take their time, and little of the processors: they go on beside the checks.
+  const preparation = endToEnd.length > 0 ? prepareGuests() : Promise.resolve(undefined);
+  preparation.catch(() => {
+    // Reported where it is awaited.
+  });
+  const results = await runJobs(checks);
+  const obstacle = await preparation;
+  const guests = obstacle === undefined ? endToEnd : endToEnd.map((job) => skipped(job, obstacle));
+  results.push(...(await runJobs(guests)));
   const total = { passed: 0, failed: 0, skipped: 0 };
   for (const result of results) {
     total.passed += result.passed;
