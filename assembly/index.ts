@@ -5,7 +5,13 @@ import { completionsPost } from './controller/dispatch.ts';
 import { eventsTake } from './queue/event-records.ts';
 import { deadlineNext, doorbellWrite, interruptAsserted, queueArm, queuePollAt } from './controller/poll.ts';
 import { registerRead, registerWrite } from './controller/registers.ts';
-import { interruptsTake, requestsOutstanding, requestsTake, windowFilled, windowsTake } from './controller/rings.ts';
+import {
+  interruptsTake,
+  requestsOutstanding,
+  requestsTake,
+  windowFilled,
+  windowsTake,
+} from './controller/rings.ts';
 import { controllerFail, controllerReset } from './controller/state.ts';
 
 export {

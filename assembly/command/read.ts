@@ -3,7 +3,12 @@
 
 import { NAMESPACE_FLAG_VOLATILE_CACHE, OPERATION_READ, REQUEST_FLAG_FUA } from '../abi/records.ts';
 import { TRANSFER_BYTES_MAX, transferBegin } from '../dptr/transfer.ts';
-import { READ_CDW12_RESERVED_MASK, READ_CDW13_RESERVED_MASK, RW_FUA, STATUS_INVALID_FIELD } from '../spec/nvme.ts';
+import {
+  READ_CDW12_RESERVED_MASK,
+  READ_CDW13_RESERVED_MASK,
+  RW_FUA,
+  STATUS_INVALID_FIELD,
+} from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
 import { Slot } from '../wire/slot.ts';
 import { DONE, refuse } from '../wire/status.ts';
@@ -12,7 +17,8 @@ import { blockCount, rangeInside, requestPlace } from './blocks.ts';
 export function read(slot: Slot, namespace: Namespace): u32 {
   const sqe = slot.sqe;
   const cdw12 = sqe.cdw12;
-  if (cdw12 & READ_CDW12_RESERVED_MASK || sqe.cdw13 & READ_CDW13_RESERVED_MASK) return refuse(STATUS_INVALID_FIELD);
+  if (cdw12 & READ_CDW12_RESERVED_MASK || sqe.cdw13 & READ_CDW13_RESERVED_MASK)
+    return refuse(STATUS_INVALID_FIELD);
   const count = blockCount(cdw12);
   const bytes = count << namespace.lbaShift;
   if (bytes > TRANSFER_BYTES_MAX) return refuse(STATUS_INVALID_FIELD);

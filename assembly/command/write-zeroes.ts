@@ -29,7 +29,7 @@ export function writeZeroes(slot: Slot, namespace: Namespace, through: bool): u3
   if (range != DONE) return range;
   if (namespace.flags & NAMESPACE_FLAG_READ_ONLY) return refuse(STATUS_NAMESPACE_WRITE_PROTECTED);
   requestPlace(slot, namespace, sqe.slba);
-  slot.requestLength = <u64>count << namespace.lbaShift;
+  slot.requestLength = (<u64>count) << namespace.lbaShift;
   slot.operation = <u16>OPERATION_WRITE_ZEROES;
   slot.requestFlags = writeFlags(namespace, cdw12, through);
   if (cdw12 & WRITE_ZEROES_DEAC && namespace.flags & NAMESPACE_FLAG_DEALLOCATE) {

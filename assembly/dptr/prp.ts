@@ -54,7 +54,7 @@ export function prpWalk(slot: Slot, bytes: u32, need: u32): u32 {
   const sqe = slot.sqe;
   const prp1 = sqe.prp1;
   if (prp1 & PRP_ALIGN_MASK) return OFFSET_INVALID;
-  const room = PAGE - (<u32>prp1 & (PAGE - 1));
+  const room = PAGE - ((<u32>prp1) & (PAGE - 1));
   const first = bytes < room ? bytes : room;
   slot.segmentCount = 0;
   const status = segmentAppend(slot, prp1, first, need);
@@ -114,7 +114,7 @@ function prpList(slot: Slot, need: u32): u32 {
     const list = slot.walkAddress;
     const entries = guestAccess(list, NEED_READ, hintAt);
     if (entries < ACCESS_CODES) return entries == ACCESS_MISSING ? AGAIN : TRANSFER_ERROR;
-    const room = (PAGE - (<u32>list & (PAGE - 1))) >>> PRP_ENTRY_SHIFT;
+    const room = (PAGE - ((<u32>list) & (PAGE - 1))) >>> PRP_ENTRY_SHIFT;
     const pages = (slot.walkRemaining + PAGE - 1) / PAGE;
     const chained = pages > room;
     const taken = chained ? room - 1 : pages;

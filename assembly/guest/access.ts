@@ -41,7 +41,9 @@ export function guestAccess(gpa: u64, need: u32, hintAt: usize): usize {
 }
 
 function windowAddress(index: u32, gpa: u64): usize {
-  return <usize>Guest.get().windowBase + ((<usize>index) << WINDOW_SHIFT) + (<usize>gpa & (WINDOW_BYTES - 1));
+  return (
+    <usize>Guest.get().windowBase + ((<usize>index) << WINDOW_SHIFT) + ((<usize>gpa) & (WINDOW_BYTES - 1))
+  );
 }
 
 function accessSlow(gpa: u64, need: u32, hintAt: usize): usize {

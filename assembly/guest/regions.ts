@@ -2,7 +2,13 @@
 // first. Regions never overlap. Entries behind the last one are all zeros: they contain no address.
 
 import { REGION_BASE, REGION_BYTES, REGION_COUNT, REGION_MAILBOX_BASE } from '../abi/memory-map.ts';
-import { REGION_INVALID, REGION_OK, REGION_OVERLAPS, REGION_TABLE_FULL, REGION_UNKNOWN } from '../abi/records.ts';
+import {
+  REGION_INVALID,
+  REGION_OK,
+  REGION_OVERLAPS,
+  REGION_TABLE_FULL,
+  REGION_UNKNOWN,
+} from '../abi/records.ts';
 import { PAGE_BYTES } from '../spec/nvme.ts';
 import { Region } from './region.ts';
 import { Guest } from './state.ts';

@@ -37,7 +37,7 @@ export class Guest {
 
   /** Which window showed a page last, by the low bits of the page number. */
   @inline static hint(page: u32): usize {
-    return GUEST_BASE + GUEST_HINTS + ((<usize>page & (WINDOW_HINTS - 1)) << 1);
+    return GUEST_BASE + GUEST_HINTS + (((<usize>page) & (WINDOW_HINTS - 1)) << 1);
   }
 }
 

@@ -5,7 +5,13 @@
 // victim: whoever waited for it has had its turn before it can be lost again. So two windows are enough for any number
 // of waiters, each of which needs one window at a time.
 
-import { WINDOW_COUNT_MAX, WINDOW_MISS_BASE, WINDOW_MISS_BYTES, WINDOW_SHIFT, WINDOW_BYTES } from '../abi/memory-map.ts';
+import {
+  WINDOW_COUNT_MAX,
+  WINDOW_MISS_BASE,
+  WINDOW_MISS_BYTES,
+  WINDOW_SHIFT,
+  WINDOW_BYTES,
+} from '../abi/memory-map.ts';
 import { REGION_FLAG_MAPPED, REGION_FLAG_READABLE, REGION_FLAG_WRITABLE } from '../abi/records.ts';
 import { regionFind } from './regions.ts';
 import { Guest } from './state.ts';
@@ -24,7 +30,11 @@ const UNIFORM_NEEDS: u32 = REGION_FLAG_MAPPED | REGION_FLAG_READABLE | REGION_FL
 /** All windows free, none asked for. */
 export function windowsClear(base: u32, count: u32): void {
   const guest = Guest.get();
-  memory.fill(changetype<usize>(Window.at(0)), 0, changetype<usize>(Window.at(WINDOW_COUNT_MAX)) - changetype<usize>(Window.at(0)));
+  memory.fill(
+    changetype<usize>(Window.at(0)),
+    0,
+    changetype<usize>(Window.at(WINDOW_COUNT_MAX)) - changetype<usize>(Window.at(0)),
+  );
   guest.windowBase = base;
   guest.windowCount = count;
   guest.windowsFree = count;
@@ -106,7 +116,7 @@ export function windowFilled(index: u32, page: u32): void {
 }
 
 function pageIsUniform(page: u32): bool {
-  const gpa = <u64>page << WINDOW_SHIFT;
+  const gpa = (<u64>page) << WINDOW_SHIFT;
   const region = regionFind(gpa);
   if (!region.contains(gpa) || (region.flags & UNIFORM_NEEDS) != UNIFORM_NEEDS) return false;
   return region.length - (gpa - region.gpa) >= <u64>WINDOW_BYTES;

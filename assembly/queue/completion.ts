@@ -60,20 +60,23 @@ export function completionPost(slot: Slot): void {
 function publish(cq: CompletionQueue, slot: Slot): bool {
   const tail: u32 = cq.tail;
   const hintAt = changetype<usize>(cq) + offsetof<CompletionQueue>('window');
-  const address = guestAccess(cq.base + (<u64>tail << CQE_SHIFT), NEED_WRITE, hintAt);
+  const address = guestAccess(cq.base + ((<u64>tail) << CQE_SHIFT), NEED_WRITE, hintAt);
   if (address < ACCESS_CODES) return false;
   const sq = SubmissionQueue.at(slot.sqid);
   const cqe = Cqe.at(address);
   const phase: u32 = cq.phase;
-  cq.publishing = <u64>cq.posted | (<u64>slot.tag << 32);
+  cq.publishing = (<u64>cq.posted) | ((<u64>slot.tag) << 32);
   cqe.dw0 = slot.result;
   cqe.dw1 = 0;
   cqe.sqhd = <u16>sq.head;
   cqe.sqid = slot.sqid;
   storeRelease(address + offsetof<Cqe>('cid'), Cqe.last(slot.sqe.cid, slot.status, phase));
   const wraps = tail + 1 == cq.size;
-  const place: u64 = wraps ? <u64>(phase ^ 1) << 16 : <u64>(tail + 1) | (<u64>phase << 16);
-  store<u64>(changetype<usize>(cq) + offsetof<CompletionQueue>('tail'), place | ((<u64>(cq.posted + 1)) << 32));
+  const place: u64 = wraps ? (<u64>(phase ^ 1)) << 16 : (<u64>(tail + 1)) | ((<u64>phase) << 16);
+  store<u64>(
+    changetype<usize>(cq) + offsetof<CompletionQueue>('tail'),
+    place | ((<u64>(cq.posted + 1)) << 32),
+  );
   const s = Scheduler.get();
   s.published++;
   if (cq.interrupts) {

@@ -13,7 +13,13 @@ import { QUEUE_COUNT } from '../abi/memory-map.ts';
 import { ACCESS_CODES, ACCESS_MISSING, guestAccess, NEED_READ, NEED_WRITE } from '../guest/access.ts';
 import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
 import { loadAcquire } from '../wire/atomic.ts';
-import { CompletionQueue, QUEUE_LIVE, Scheduler, SHADOW_REFUSED_NONE, SubmissionQueue } from '../wire/queue.ts';
+import {
+  CompletionQueue,
+  QUEUE_LIVE,
+  Scheduler,
+  SHADOW_REFUSED_NONE,
+  SubmissionQueue,
+} from '../wire/queue.ts';
 import { Slot } from '../wire/slot.ts';
 import { headMove } from './completion.ts';
 import { ringPrevious, ringUsed } from './ring.ts';
@@ -87,7 +93,8 @@ export function shadowTail(sq: SubmissionQueue, shadow: usize): u32 {
   sq.tail = value;
   if (sq.eventIndex == old || ringUsed(sq.eventIndex, value, size) > size >>> 1) {
     const index = ringPrevious(value, size);
-    if (eventWrite(Scheduler.get().eventBase, tailEntry(sq.qid), index) >= ACCESS_CODES) sq.eventIndex = <u16>index;
+    if (eventWrite(Scheduler.get().eventBase, tailEntry(sq.qid), index) >= ACCESS_CODES)
+      sq.eventIndex = <u16>index;
   }
   return DOORBELL_OK;
 }
@@ -109,7 +116,8 @@ export function shadowHead(cq: CompletionQueue, shadow: usize): u32 {
   cq.shadowRefused = SHADOW_REFUSED_NONE;
   if (cq.eventIndex == old || ringUsed(cq.eventIndex, value, size) > size >>> 1) {
     const index = ringPrevious(value, size);
-    if (eventWrite(Scheduler.get().eventBase, headEntry(cq.qid), index) >= ACCESS_CODES) cq.eventIndex = <u16>index;
+    if (eventWrite(Scheduler.get().eventBase, headEntry(cq.qid), index) >= ACCESS_CODES)
+      cq.eventIndex = <u16>index;
   }
   return DOORBELL_OK;
 }
@@ -148,7 +156,11 @@ export function headArm(cq: CompletionQueue): bool {
 /** Writes an entry of the shadow doorbell buffer at `base`; returns what guestAccess did. */
 function shadowWrite(base: u64, entry: u32, value: u32): usize {
   const s = Scheduler.get();
-  const at = guestAccess(base + entry, NEED_WRITE, changetype<usize>(s) + offsetof<Scheduler>('shadowWindow'));
+  const at = guestAccess(
+    base + entry,
+    NEED_WRITE,
+    changetype<usize>(s) + offsetof<Scheduler>('shadowWindow'),
+  );
   if (at >= ACCESS_CODES) store<u32>(at, value);
   return at;
 }
@@ -188,9 +200,11 @@ export function shadowBegin(slot: Slot, shadowBase: u64, eventBase: u64): usize 
       const sq = SubmissionQueue.at(qid);
       const cq = CompletionQueue.at(qid);
       let at: usize = ACCESS_CODES;
-      if (sq.state == QUEUE_LIVE) at = bufferWrite(slot.stage, shadowBase, eventBase, tailEntry(qid), sq.tail);
+      if (sq.state == QUEUE_LIVE)
+        at = bufferWrite(slot.stage, shadowBase, eventBase, tailEntry(qid), sq.tail);
       if (at < ACCESS_CODES) return at;
-      if (cq.state == QUEUE_LIVE) at = bufferWrite(slot.stage, shadowBase, eventBase, headEntry(qid), cq.head);
+      if (cq.state == QUEUE_LIVE)
+        at = bufferWrite(slot.stage, shadowBase, eventBase, headEntry(qid), cq.head);
       if (at < ACCESS_CODES) return at;
     }
   }

@@ -5,7 +5,15 @@ import { FAILED_ADMIN_QUEUE, FAILED_MEMORY_NOT_SHARED } from '../abi/records.ts'
 import { ACCESS_NOT_SHARED, NEED_READ, NEED_WRITE, rangeCheck } from '../guest/access.ts';
 import { Guest } from '../guest/state.ts';
 import { CQE_SHIFT, SQE_SHIFT } from '../spec/nvme.ts';
-import { CompletionQueue, QUEUE_ABSENT, QUEUE_DELETING, QUEUE_LIVE, Scheduler, SHADOW_REFUSED_NONE, SubmissionQueue } from '../wire/queue.ts';
+import {
+  CompletionQueue,
+  QUEUE_ABSENT,
+  QUEUE_DELETING,
+  QUEUE_LIVE,
+  Scheduler,
+  SHADOW_REFUSED_NONE,
+  SubmissionQueue,
+} from '../wire/queue.ts';
 import { Slot, SLOT_FREE, SLOT_ISSUED, SLOT_NONE, SLOT_ORPHAN, SLOT_WAITING } from '../wire/slot.ts';
 import { requestsWithdraw } from './requests.ts';
 import { slotFree, slotsClear } from './slots.ts';
@@ -52,7 +60,7 @@ export function submissionQueueCreate(qid: u32, base: u64, size: u32, cqid: u32)
   sq.cqid = <u16>cqid;
   sq.deleter = SLOT_NONE;
   CompletionQueue.at(cqid).submissionQueues++;
-  if (qid != 0) Scheduler.get().live |= <u64>1 << (qid - 1);
+  if (qid != 0) Scheduler.get().live |= (<u64>1) << (qid - 1);
   sq.state = QUEUE_LIVE;
 }
 
@@ -74,7 +82,7 @@ export function submissionQueueDelete(sq: SubmissionQueue, deleter: Slot): bool 
   sq.state = QUEUE_DELETING;
   sq.deleter = <u16>deleter.index;
   deleter.state = SLOT_WAITING;
-  Scheduler.get().live &= ~(<u64>1 << (sq.qid - 1));
+  Scheduler.get().live &= ~((<u64>1) << (sq.qid - 1));
   return false;
 }
 
@@ -83,8 +91,8 @@ export function submissionQueueDelete(sq: SubmissionQueue, deleter: Slot): bool 
  * such memory, or not for this direction), FAILED_MEMORY_NOT_SHARED. Guest.faultAddress then says where.
  */
 export function adminQueueCreate(asq: u64, acq: u64, sqEntries: u32, cqEntries: u32): u32 {
-  let code = rangeCheck(asq, <u64>sqEntries << SQE_SHIFT, NEED_READ);
-  if (code == 0) code = rangeCheck(acq, <u64>cqEntries << CQE_SHIFT, NEED_WRITE);
+  let code = rangeCheck(asq, (<u64>sqEntries) << SQE_SHIFT, NEED_READ);
+  if (code == 0) code = rangeCheck(acq, (<u64>cqEntries) << CQE_SHIFT, NEED_WRITE);
   if (code != 0) return code == ACCESS_NOT_SHARED ? FAILED_MEMORY_NOT_SHARED : FAILED_ADMIN_QUEUE;
   completionQueueCreate(0, acq, cqEntries, 0, true);
   submissionQueueCreate(0, asq, sqEntries, 0);

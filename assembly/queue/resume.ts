@@ -6,7 +6,14 @@
 // writes of the same blocks may be repeated, since the guest does not know yet that they were done.
 
 import { QUEUE_COUNT } from '../abi/memory-map.ts';
-import { CompletionQueue, QUEUE_ABSENT, QUEUE_DELETING, QUEUE_LIVE, Scheduler, SubmissionQueue } from '../wire/queue.ts';
+import {
+  CompletionQueue,
+  QUEUE_ABSENT,
+  QUEUE_DELETING,
+  QUEUE_LIVE,
+  Scheduler,
+  SubmissionQueue,
+} from '../wire/queue.ts';
 import {
   Slot,
   SLOT_COMPLETING,
@@ -33,7 +40,7 @@ export function queuesResume(): void {
   for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) {
     const sq = SubmissionQueue.at(qid);
     sq.outstanding = 0;
-    if (qid != 0 && sq.state == QUEUE_LIVE) s.live |= <u64>1 << (qid - 1);
+    if (qid != 0 && sq.state == QUEUE_LIVE) s.live |= (<u64>1) << (qid - 1);
     completionQueueResume(CompletionQueue.at(qid));
   }
   slotsRelist();
@@ -64,7 +71,8 @@ function ownerCheck(slot: Slot): void {
   if (slot.state == SLOT_FREE || slot.sqid == SQID_INTERNAL) return;
   const sq = SubmissionQueue.at(slot.sqid);
   // The sequence runs ahead of the queue's when the store that fetches the entry was never made.
-  const fetched = <u32>slot.sqid < <u32>QUEUE_COUNT && sq.state != QUEUE_ABSENT && <i32>(sq.sequence - slot.sequence) >= 0;
+  const fetched =
+    <u32>slot.sqid < <u32>QUEUE_COUNT && sq.state != QUEUE_ABSENT && <i32>(sq.sequence - slot.sequence) >= 0;
   if (slot.state == SLOT_ORPHAN || !fetched) {
     slotFree(slot);
     return;

@@ -130,4 +130,5 @@ export function walksRestart(): void {
   }
 }
 
-if (SLOT_COUNT >= <i32>SLOT_NONE || QUEUE_COUNT >= <i32>SQID_INTERNAL) ERROR('numbers of slots and queues must fit 16 bits');
+if (SLOT_COUNT >= <i32>SLOT_NONE || QUEUE_COUNT >= <i32>SQID_INTERNAL)
+  ERROR('numbers of slots and queues must fit 16 bits');

@@ -35,7 +35,7 @@ export function fetchState(sq: SubmissionQueue): u32 {
 
 function entryAccess(sq: SubmissionQueue, head: u32): usize {
   const hintAt = changetype<usize>(sq) + offsetof<SubmissionQueue>('window');
-  return guestAccess(sq.base + (<u64>head << SQE_SHIFT), NEED_READ, hintAt);
+  return guestAccess(sq.base + ((<u64>head) << SQE_SHIFT), NEED_READ, hintAt);
 }
 
 /**
@@ -58,9 +58,9 @@ export function submissionFetch(sq: SubmissionQueue): Slot | null {
   entryCopy(changetype<usize>(slot), entry);
   const sequence = sq.sequence + 1;
   slot.cqid = sq.cqid;
-  const owner = <u64>SLOT_WALKING | (1 << 8) | ((<u64>sq.qid) << 16) | ((<u64>sequence) << 32);
+  const owner = (<u64>SLOT_WALKING) | (1 << 8) | ((<u64>sq.qid) << 16) | ((<u64>sequence) << 32);
   store<u64>(changetype<usize>(slot) + offsetof<Slot>('state'), owner);
-  const place = <u64>ringNext(head, sq.size) | ((<u64>sequence) << 32);
+  const place = (<u64>ringNext(head, sq.size)) | ((<u64>sequence) << 32);
   storeRelease64(changetype<usize>(sq) + offsetof<SubmissionQueue>('head'), place);
   sq.outstanding++;
   return slot;
@@ -68,7 +68,7 @@ export function submissionFetch(sq: SubmissionQueue): Slot | null {
 
 /** The queue exists no more: its number is free, its completion queue has one user less. */
 export function submissionForget(sq: SubmissionQueue): void {
-  if (sq.qid != 0) Scheduler.get().live &= ~(<u64>1 << (sq.qid - 1));
+  if (sq.qid != 0) Scheduler.get().live &= ~((<u64>1) << (sq.qid - 1));
   CompletionQueue.at(sq.cqid).submissionQueues--;
   sq.state = QUEUE_ABSENT;
 }

@@ -39,7 +39,9 @@ export class Cqe {
   /** The last dword: what makes the entry valid, written in one atomic store. */
   @inline static last(cid: u16, status: u16, phase: u32): u32 {
     return (
-      <u32>cid | (((<u32>status << CQE_STATUS_SHIFT) | (phase << CQE_STATUS_PHASE_SHIFT)) << ((CQE_STATUS - CQE_CID) * 8))
+      (<u32>cid) |
+      ((((<u32>status) << CQE_STATUS_SHIFT) | (phase << CQE_STATUS_PHASE_SHIFT)) <<
+        ((CQE_STATUS - CQE_CID) * 8))
     );
   }
 }

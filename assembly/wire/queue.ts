@@ -160,4 +160,5 @@ export class Scheduler {
 
 const SCHEDULER_VECTORS = 128;
 if (offsetof<Scheduler>() > <usize>SCHEDULER_VECTORS) ERROR('Scheduler');
-if (QUEUE_COUNT * QUEUE_BYTES + SCHEDULER_VECTORS + QUEUE_COUNT > SUBMISSION_QUEUE_SIZE) ERROR('Scheduler.vectors');
+if (QUEUE_COUNT * QUEUE_BYTES + SCHEDULER_VECTORS + QUEUE_COUNT > SUBMISSION_QUEUE_SIZE)
+  ERROR('Scheduler.vectors');

@@ -1,7 +1,14 @@
 // A command slot: everything that the core knows about one command, from the moment its SQE was copied out of the
 // guest's queue until its CQE is published. The SQE is private memory from then on: the guest cannot change it.
 
-import { DATA_BASE, DATA_BUFFER_BYTES, SEGMENT_BASE, SEGMENT_STRIDE, SLOT_BASE, SLOT_BYTES } from '../abi/memory-map.ts';
+import {
+  DATA_BASE,
+  DATA_BUFFER_BYTES,
+  SEGMENT_BASE,
+  SEGMENT_STRIDE,
+  SLOT_BASE,
+  SLOT_BYTES,
+} from '../abi/memory-map.ts';
 import { Sqe } from './sqe.ts';
 
 /** In no use; on the free list. */
@@ -114,7 +121,8 @@ export class Slot {
 
 if (offsetof<Slot>() > <usize>SLOT_BYTES) ERROR('Slot is larger than SLOT_BYTES');
 if (offsetof<Slot>('state') % 8 != 0) ERROR('the word of Slot.state is not aligned');
-if (offsetof<Slot>('sequence') != offsetof<Slot>('state') + 4) ERROR('Slot.sequence is not in the word of Slot.state');
+if (offsetof<Slot>('sequence') != offsetof<Slot>('state') + 4)
+  ERROR('Slot.sequence is not in the word of Slot.state');
 if (offsetof<Slot>('walkRemaining') % 8 != 0) ERROR('the words of Slot.walkRemaining are not aligned');
 if (offsetof<Slot>('result') != offsetof<Slot>('walkRemaining') + 16) ERROR('Slot.result moved');
 if (offsetof<Slot>('generation') != offsetof<Slot>('walkRemaining') + 24) ERROR('Slot.generation moved');
