@@ -116,6 +116,7 @@ export default defineConfig(
         process: 'readonly',
         console: 'readonly',
         setTimeout: 'readonly',
+        WebAssembly: 'readonly',
         clearTimeout: 'readonly',
       },
     },
