@@ -7,6 +7,7 @@ import { INIT_OK } from '../../assembly/abi/records.ts';
 import { BlockError } from '../block/errors.ts';
 import { openBackend } from '../block/open.ts';
 import type { ServeOptions } from '../config/options.ts';
+import { listenFailure } from '../config/socket-spec.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { Core } from '../core/core.ts';
 import { createLog, type Log } from '../log/log.ts';
@@ -55,7 +56,14 @@ function main({ options, port, controlFd }: ReactorStart): void {
   for (const notice of subsystem.notices) log.warn(notice);
   const reactor = new UringReactor();
   const loop = new ReactorLoop(reactor, { spinMicroseconds: options.spinMicroseconds });
-  const served = subsystem.controllers.map((plan) => serve(plan, options, reactor, log));
+  const served: Served[] = [];
+  try {
+    for (const plan of subsystem.controllers) served.push(serve(plan, options, reactor, log));
+  } catch (error) {
+    // The sockets of the controllers before must not stay behind.
+    for (const { server } of served) server.close(() => undefined);
+    throw error;
+  }
   for (const { controller } of served) loop.add(controller);
   reactor.watch(controlFd, () => {
     native.eventfdRead(controlFd);
@@ -88,8 +96,17 @@ function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, pa
   const addonSide = native.controller(core.bytes, layout);
   for (const { record, backend } of plan.namespaces) addonSide.namespaceAttach(record.nsid, backend.storage);
   const controller = new Controller({ core, native: addonSide, reactor, log });
-  const server = new VfioUserServer({ path: plan.socketPath, device: controller, reactor, log });
+  const server = listen(plan.socketPath, controller, reactor, log);
   return { controller, server };
+}
+
+function listen(path: string, device: Controller, reactor: Reactor, log: Log): VfioUserServer {
+  try {
+    return new VfioUserServer({ path, device, reactor, log });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    throw listenFailure(path, code) ?? error;
+  }
 }
 
 function nextMessage(port: MessagePort): ToReactor | undefined {
