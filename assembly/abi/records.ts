@@ -156,7 +156,7 @@ export const EVENT_CONTROLLER_SHUTDOWN = 3;
 export const EVENT_CONTROLLER_FAILED = 4;
 /** A command completed with an error; status, qid, cid, nsid; argument: opcode. */
 export const EVENT_COMMAND_FAILED = 5;
-/** A doorbell of a queue that does not exist, or a value beyond its ring; argument: BAR0 offset, value: what was written. */
+/** A doorbell of no queue, or a value beyond its ring; argument: BAR0 offset, value: what was written. */
 export const EVENT_DOORBELL_REFUSED = 6;
 /** Memory that has no file behind it was asked for; value: guest physical address. The cure is share=on. */
 export const EVENT_MEMORY_NOT_SHARED = 7;

@@ -3,11 +3,15 @@
 
 import { asyncEventRoom, asyncEventTake, asyncEventWait } from './async-events.ts';
 import { parkedBegin } from '../queue/completion.ts';
-import { STATUS_AER_LIMIT_EXCEEDED } from '../spec/nvme.ts';
+import { STATUS_AER_LIMIT_EXCEEDED, STATUS_INVALID_FIELD } from '../spec/nvme.ts';
 import { PENDING, Slot } from '../wire/slot.ts';
 import { DONE, refuse } from '../wire/status.ts';
 
 export function asyncEventRequest(slot: Slot): u32 {
+  const sqe = slot.sqe;
+  if ((sqe.cdw10 | sqe.cdw11 | sqe.cdw12 | sqe.cdw13 | sqe.cdw14 | sqe.cdw15) != 0) {
+    return refuse(STATUS_INVALID_FIELD);
+  }
   if (!asyncEventRoom()) return refuse(STATUS_AER_LIMIT_EXCEEDED);
   const event = asyncEventTake();
   if (event >= 0) {

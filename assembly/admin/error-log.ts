@@ -13,7 +13,7 @@ import {
   LOG_ERROR_SQID_NONE,
   LOG_ERROR_STATUS,
 } from '../spec/nvme-logs.ts';
-import { CID_NONE, CQE_STATUS_SHIFT, NVM_FLUSH, SQE_CDW10 } from '../spec/nvme.ts';
+import { CID_NONE, CQE_STATUS_SHIFT, NVM_READ, NVM_WRITE, NVM_WRITE_ZEROES } from '../spec/nvme.ts';
 import { Slot } from '../wire/slot.ts';
 import { ERROR_LOG_BASE, ERROR_LOG_ENTRIES, controller } from '../wire/controller.ts';
 
@@ -23,10 +23,9 @@ if ((ERROR_LOG_ENTRIES & (ERROR_LOG_ENTRIES - 1)) != 0) ERROR('the ring of error
 export function errorLogAdd(slot: Slot): void {
   const sqe = slot.sqe;
   const at = entryAdd(slot.sqid, sqe.cid, slot.status, sqe.nsid);
-  // Only commands of I/O queues that name blocks have an LBA to tell.
-  if (slot.sqid != 0 && sqe.opcode != <u8>NVM_FLUSH) {
-    store<u64>(at, load<u64>(changetype<usize>(sqe), SQE_CDW10), LOG_ERROR_LBA);
-  }
+  const opcode: u32 = sqe.opcode;
+  const hasLba = opcode == NVM_READ || opcode == NVM_WRITE || opcode == NVM_WRITE_ZEROES;
+  if (slot.sqid != 0 && hasLba) store<u64>(at, sqe.slba, LOG_ERROR_LBA);
 }
 
 /** Notes an error that belongs to no command. */

@@ -16,7 +16,6 @@ import { nsidCheck } from './namespaces.ts';
 import { controller } from '../wire/controller.ts';
 import {
   FEATURES_FID_WIDTH,
-  FEATURES_UUID_INDEX_WIDTH,
   FID_ARBITRATION,
   FID_ASYNC_EVENT_CONFIGURATION,
   FID_ERROR_RECOVERY,
@@ -53,7 +52,8 @@ export function getFeatures(slot: Slot): u32 {
   const fid = sqe.cdw10 & ((1 << FEATURES_FID_WIDTH) - 1);
   const select = (sqe.cdw10 >> GET_FEATURES_SEL_SHIFT) & ((1 << GET_FEATURES_SEL_WIDTH) - 1);
   if ((sqe.cdw10 & GET_FEATURES_CDW10_RESERVED_MASK) != 0) return refuse(STATUS_INVALID_FIELD);
-  if ((sqe.cdw14 & ((1 << FEATURES_UUID_INDEX_WIDTH) - 1)) != 0) return refuse(STATUS_INVALID_FIELD);
+  // CDW14: the UUID Index selects from a list that does not exist here, the rest is reserved.
+  if ((sqe.cdw12 | sqe.cdw13 | sqe.cdw14 | sqe.cdw15) != 0) return refuse(STATUS_INVALID_FIELD);
   if (select > <u32>SEL_SUPPORTED || !featureSupported(fid)) return refuse(STATUS_INVALID_FIELD);
   if (select == <u32>SEL_SUPPORTED) {
     slot.result = featureCapabilities(fid);

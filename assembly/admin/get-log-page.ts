@@ -113,6 +113,7 @@ function fieldsCheck(slot: Slot): u32 {
     sqe.cdw11 >> LOG_LSI_SHIFT != 0 ||
     (sqe.cdw12 & LOG_OFFSET_ALIGN_MASK) != 0 ||
     (sqe.cdw14 & ((1 << LOG_UUID_INDEX_WIDTH) - 1)) != 0 ||
+    sqe.cdw15 != 0 ||
     (sqe.cdw14 & (LOG_OFFSET_TYPE_INDEX | LOG_CDW14_RESERVED_MASK)) != 0 ||
     csi != <u32>CSI_NVM
   ) {

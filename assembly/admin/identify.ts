@@ -23,7 +23,6 @@ import {
   IDENTIFY_CNS_WIDTH,
   IDENTIFY_CNTID_SHIFT,
   IDENTIFY_CSI_SHIFT,
-  IDENTIFY_UUID_INDEX_WIDTH,
   IOCS_VECTOR_NVM,
 } from '../spec/nvme-identify.ts';
 import { NSID_BROADCAST, STATUS_INVALID_FIELD, STATUS_INVALID_NAMESPACE } from '../spec/nvme.ts';
@@ -48,7 +47,9 @@ export function identify(slot: Slot): u32 {
   if (
     (sqe.cdw10 & IDENTIFY_CDW10_RESERVED_MASK) != 0 ||
     (sqe.cdw11 & IDENTIFY_CDW11_RESERVED_MASK) != 0 ||
-    (sqe.cdw14 & ((1 << IDENTIFY_UUID_INDEX_WIDTH) - 1)) != 0
+    (sqe.cdw12 | sqe.cdw13 | sqe.cdw15) != 0 ||
+    // CDW14: the UUID Index selects from a list that does not exist here, the rest is reserved.
+    sqe.cdw14 != 0
   ) {
     return refuse(STATUS_INVALID_FIELD);
   }

@@ -22,7 +22,6 @@ import {
   ERROR_RECOVERY_DULBE,
   ERROR_RECOVERY_RESERVED_MASK,
   FEATURES_FID_WIDTH,
-  FEATURES_UUID_INDEX_WIDTH,
   FID_ARBITRATION,
   FID_ASYNC_EVENT_CONFIGURATION,
   FID_ERROR_RECOVERY,
@@ -76,7 +75,8 @@ export function setFeatures(slot: Slot): u32 {
   const sqe = slot.sqe;
   const fid = sqe.cdw10 & ((1 << FEATURES_FID_WIDTH) - 1);
   if ((sqe.cdw10 & SET_FEATURES_CDW10_RESERVED_MASK) != 0) return refuse(STATUS_INVALID_FIELD);
-  if ((sqe.cdw14 & ((1 << FEATURES_UUID_INDEX_WIDTH) - 1)) != 0) return refuse(STATUS_INVALID_FIELD);
+  // CDW14: the UUID Index selects from a list that does not exist here, the rest is reserved.
+  if ((sqe.cdw12 | sqe.cdw13 | sqe.cdw14 | sqe.cdw15) != 0) return refuse(STATUS_INVALID_FIELD);
   if (!featureSupported(fid)) return refuse(STATUS_INVALID_FIELD);
   if ((sqe.cdw10 & SET_FEATURES_SAVE) != 0) return refuse(STATUS_FEATURE_NOT_SAVEABLE);
   if (!featureNamespaceSpecific(fid) && !nsidIsController(sqe.nsid)) {

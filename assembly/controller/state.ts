@@ -181,7 +181,7 @@ function ready(): void {
     fail(reason, c.asq);
     return;
   }
-  c.csts |= CSTS_RDY;
+  c.csts = (c.csts & ~CSTS_CFS) | CSTS_RDY;
   c.life = LIFE_READY;
   eventRecord(EVENT_CONTROLLER_READY, 0, 0, 0, 0, 0, c.cc);
 }
@@ -221,7 +221,8 @@ function fail(reason: u32, value: u64): void {
   const c = controller();
   if ((c.csts & CSTS_CFS) != 0) return;
   c.csts |= CSTS_CFS;
-  c.life = LIFE_FAILED;
+  // A controller that is disabled has nothing left to lose: the next enable is a new life.
+  if ((c.cc & CC_EN) != 0) c.life = LIFE_FAILED;
   eventRecord(EVENT_CONTROLLER_FAILED, 0, 0, 0, 0, reason, value);
 }
 

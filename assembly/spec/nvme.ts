@@ -291,7 +291,7 @@ export const CREATE_SQ_QPRIO_SHIFT = 1;
 export const CREATE_SQ_QPRIO_WIDTH = 2;
 export const CREATE_SQ_CQID_SHIFT = 16;
 export const CREATE_SQ_RESERVED_MASK = 0xfff8;
-/** CDW12 of Create I/O Submission Queue: what is not the NVM Set Identifier; CDW10 of the two deletions: what is not QID. */
+/** What is not the NVM Set Identifier in CDW12 of Create I/O Submission Queue, not QID in CDW10 of the deletions. */
 export const CREATE_SQ_CDW12_RESERVED_MASK = 0xffff0000;
 export const DELETE_QUEUE_CDW10_RESERVED_MASK = 0xffff0000;
 /** Abort, CDW10 (Base 5.1); DW0 bit 0 of its completion is 1 when the command was not aborted. */

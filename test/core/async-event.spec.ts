@@ -60,6 +60,12 @@ describe('requests', () => {
     expect<u32>(command(ADMIN_IDENTIFY, 0, 1)).toBe(0);
   });
 
+  test('its dwords are all reserved', () => {
+    expect<u32>(command(ADMIN_ASYNC_EVENT_REQUEST, 0, 1)).toBe(STATUS_INVALID_FIELD | STATUS_DNR);
+    expect<u32>(command(ADMIN_ASYNC_EVENT_REQUEST, 0, 0, 1)).toBe(STATUS_INVALID_FIELD | STATUS_DNR);
+    expect<u32>(command(ADMIN_ASYNC_EVENT_REQUEST, 0, 0, 0, 1)).toBe(STATUS_INVALID_FIELD | STATUS_DNR);
+  });
+
   test('four wait, the fifth is one too many', () => {
     for (let i = 0; i < 4; i++) expect<u32>(request()).toBe(NO_COMPLETION);
     for (let i = 0; i < 8; i++) expect<u32>(request()).toBe(STATUS_AER_LIMIT_EXCEEDED | STATUS_DNR);

@@ -22,6 +22,9 @@ import {
   REG_CC,
   SQE_CDW10,
   SQE_CDW11,
+  SQE_CDW12,
+  SQE_CDW13,
+  SQE_CDW15,
   STATUS_COMMAND_SEQUENCE_ERROR,
   STATUS_DNR,
   STATUS_FEATURE_NOT_NAMESPACE_SPECIFIC,
@@ -229,6 +232,19 @@ describe('wrong requests', () => {
     expect<u32>(command(ADMIN_SET_FEATURES, 0, 1 | (1 << 8))).toBe(INVALID_FIELD);
     expect<u32>(command(ADMIN_SET_FEATURES, 0, 1 | (1 << 30))).toBe(INVALID_FIELD);
     expect<u32>(command(ADMIN_SET_FEATURES, 0, 1, 0, 1)).toBe(INVALID_FIELD);
+  });
+
+  test('dwords that no feature here uses', () => {
+    const places: usize[] = [SQE_CDW12, SQE_CDW13, SQE_CDW15];
+    for (let i = 0; i < places.length; i++) {
+      for (let opcode: u32 = ADMIN_SET_FEATURES; opcode <= <u32>ADMIN_GET_FEATURES; opcode++) {
+        const at = sqe(opcode);
+        store<u32>(at, 1, SQE_CDW10);
+        store<u32>(at + places[i], 0x80000000);
+        submit();
+        expect<u32>(reap()).toBe(INVALID_FIELD);
+      }
+    }
   });
 
   test('saving', () => {

@@ -84,6 +84,7 @@ import {
   ADMIN_ENTRIES,
   boot,
   command,
+  commandAt,
   configFill,
   data16,
   data32,
@@ -320,6 +321,9 @@ describe('everything else', () => {
     expect<u32>(identify(CNS_CONTROLLER, 0, 1 << 16)).toBe(INVALID_FIELD);
     expect<u32>(identify(CNS_CONTROLLER, 0, 1 << 23)).toBe(INVALID_FIELD);
     expect<u32>(identify(CNS_CONTROLLER, 0, 0, 1)).toBe(INVALID_FIELD);
+    expect<u32>(commandAt(ADMIN_IDENTIFY, 0, CNS_CONTROLLER, 0, 1, 0)).toBe(INVALID_FIELD, 'CDW12');
+    expect<u32>(commandAt(ADMIN_IDENTIFY, 0, CNS_CONTROLLER, 0, 1 << 32, 0)).toBe(INVALID_FIELD, 'CDW13');
+    expect<u32>(identify(CNS_CONTROLLER, 0, 0, 1 << 31)).toBe(INVALID_FIELD, 'CDW14');
     const flags: u8[] = [1, 2, 4, 0x20, 0x40, 0x80];
     for (let i = 0; i < flags.length; i++) {
       const at = sqe(ADMIN_IDENTIFY);

@@ -301,6 +301,16 @@ function completeFirst(result: u32): void {
   completionsPost(1);
 }
 
+describe('failure of a controller that is disabled', () => {
+  test('shows as CSTS.CFS and ends with the next enable', () => {
+    start();
+    controllerFail();
+    expect<u32>(reg(REG_CSTS)).toBe(2);
+    enable();
+    expect<u32>(reg(REG_CSTS)).toBe(1);
+  });
+});
+
 describe('shutdown', () => {
   test('without a cache it is complete at once', () => {
     boot(NAMESPACE_FLAG_ACTIVE, NAMESPACE_FLAG_ACTIVE);
