@@ -68,7 +68,11 @@ function completionQueueResume(cq: CompletionQueue): void {
 
 /** Frees slots whose command was not fetched yet or is no queue's any more; counts the others where they belong. */
 function ownerCheck(slot: Slot): void {
-  if (slot.state == SLOT_FREE || slot.sqid == SQID_INTERNAL) return;
+  if (slot.state == SLOT_FREE) return;
+  if (slot.sqid == SQID_INTERNAL) {
+    if (slot.state == SLOT_ORPHAN) slotFree(slot);
+    return;
+  }
   const sq = SubmissionQueue.at(slot.sqid);
   // The sequence runs ahead of the queue's when the store that fetches the entry was never made.
   const fetched =
