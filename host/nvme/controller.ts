@@ -137,7 +137,9 @@ export class Controller implements Device, Driven {
   }
 
   intxUnmask(): void {
-    if (this.#intxAllowed() && this.#core.interruptPending()) this.#interrupts.raiseIntx();
+    const pending = this.#core.interruptPending();
+    this.#config.setInterruptStatus(pending);
+    if (pending && this.#intxAllowed()) this.#interrupts.raiseIntx();
   }
 
   // ---- Device: life ----
@@ -279,8 +281,11 @@ export class Controller implements Device, Driven {
 
   #trapLog(failure: Error): void {
     this.#failureLogged = true;
-    this.#log.error('the core trapped; the controller is out of service, others go on. Please report this bug', {
-      trap: failure.stack ?? failure.message,
-    });
+    this.#log.error(
+      'the core trapped; the controller is out of service, others go on. Please report this bug',
+      {
+        trap: failure.stack ?? failure.message,
+      },
+    );
   }
 }

@@ -43,10 +43,11 @@ export class UringReactor implements Reactor {
 
   turn(waitMicroseconds: number): number {
     const count = this.#uring.enter(waitMicroseconds);
+    if (count === 0) return 0;
     let called = 0;
-    for (let i = 0; i < count; i++) {
+    for (const token of this.#uring.tokens.subarray(0, count)) {
       // A handler called before may have cancelled this watch.
-      const handler = this.#handlers.get(this.#uring.tokens[i]!);
+      const handler = this.#handlers.get(token);
       if (handler === undefined) continue;
       handler();
       called++;

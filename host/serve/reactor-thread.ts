@@ -2,7 +2,12 @@
 // main thread asks it to drain. It never returns to its own event loop, so all that it says leaves through the port.
 
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
-import { IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX, SLOT_COUNT } from '../../assembly/abi/memory-map.ts';
+import {
+  IO_QUEUE_PAIRS_MAX,
+  QUEUE_ENTRIES_MAX,
+  REGION_COUNT,
+  SLOT_COUNT,
+} from '../../assembly/abi/memory-map.ts';
 import { INIT_OK } from '../../assembly/abi/records.ts';
 import { BlockError } from '../block/errors.ts';
 import { openBackend } from '../block/open.ts';

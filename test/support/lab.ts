@@ -58,7 +58,9 @@ export class Lab {
     try {
       return await part();
     } catch (error) {
-      const logs = this.#targets.map((target) => target.errors.split('\n').slice(-20).join('\n')).join('\n---\n');
+      const logs = this.#targets
+        .map((target) => target.errors.split('\n').slice(-20).join('\n'))
+        .join('\n---\n');
       if (error instanceof Error) error.message += `\nthe targets logged:\n${logs}`;
       throw error;
     }

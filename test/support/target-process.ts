@@ -85,7 +85,8 @@ export class TargetProcess {
   async drain(): Promise<TargetStatistics> {
     this.#child.kill('SIGTERM');
     const sums = (await this.#next('drained', ANSWER_SECONDS)) as Report & TargetStatistics;
-    if (this.alive) await withDeadline(once(this.#child, 'exit'), ANSWER_SECONDS, () => this.#error('did not end'));
+    if (this.alive)
+      await withDeadline(once(this.#child, 'exit'), ANSWER_SECONDS, () => this.#error('did not end'));
     if (this.#child.exitCode !== 0) throw this.#error(`ended with status ${String(this.#child.exitCode)}`);
     return sums;
   }
