@@ -2,7 +2,7 @@
 // JavaScript error, and what the addon keeps for one environment (the main thread or a worker).
 #pragma once
 
-#include "errno.h"
+#include "system-error.h"
 
 #include <memory>
 #include <napi.h>

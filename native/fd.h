@@ -1,7 +1,7 @@
 // An owned file descriptor: closed exactly once, by whoever holds it last.
 #pragma once
 
-#include "errno.h"
+#include "system-error.h"
 
 #include <fcntl.h>
 #include <unistd.h>

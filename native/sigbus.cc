@@ -5,7 +5,7 @@
 // `begin` is written last when an entry is made and first when it is removed.
 
 #include "sigbus.h"
-#include "errno.h"
+#include "system-error.h"
 
 #include <csignal>
 #include <mutex>

@@ -1,6 +1,7 @@
 // A peer that truncates its memory: the process lives, the controller's count tells, and other controllers are fine.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -107,6 +108,45 @@ test('requests whose segments were truncated fail alone', () => {
   file.close();
   native.fdClose(memfd);
   remove();
+});
+
+test('a fault in memory that is no guest region stays what it was: the end of the process', () => {
+  const program = `
+    import { ftruncateSync } from 'node:fs';
+    import { native } from '${new URL('../../host/native.js', import.meta.url).href}';
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const bytes = new Uint8Array(memory.buffer);
+    const fd = native.memfdCreate('foreign', 65536);
+    native.mapInto(bytes, 0, fd, 0, 65536);
+    ftruncateSync(fd, 0);
+    process.stdout.write('touching');
+    process.stdout.write(String(bytes[100]));
+  `;
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+  assert.equal(child.stdout, 'touching');
+  assert.equal(child.signal, 'SIGBUS');
+});
+
+test('a process that exits with requests in flight exits cleanly', () => {
+  const program = `
+    import { native } from '${new URL('../../host/native.js', import.meta.url).href}';
+    import { Guest, MIB, Rig } from '${new URL('./rig.js', import.meta.url).href}';
+    const rig = new Rig();
+    const guest = new Guest(8 * MIB);
+    const { ioBase } = rig.region(guest.fd, 8 * MIB);
+    const disk = native.memfdCreate('disk', 8 * MIB);
+    const options = { direct: true, memoryAlignment: 4096, readOnly: false, zeroRange: false, punchHole: true };
+    rig.controller.namespaceAttach(1, { kind: 'file', fd: disk, offset: 0, length: 8 * MIB, ...options });
+    const write = { operation: ${OPERATION_WRITE}, segments: [[ioBase + 4n, 4 * MIB]] };
+    rig.submit(...Array.from({ length: 200 }, () => write));
+    rig.ring.enter(0);
+    process.stdout.write(String(rig.controller.inFlight > 0));
+    process.exit(0);
+  `;
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+  assert.equal(child.stderr, '');
+  assert.equal(child.stdout, 'true');
+  assert.equal(child.status, 0);
 });
 
 test('huge pages: regions, windows and truncation', (context) => {

@@ -1,6 +1,6 @@
 // Names of errno values. The C library's own function for this is younger than the libraries that must work.
 
-#include "errno.h"
+#include "system-error.h"
 
 namespace doorbell {
 
