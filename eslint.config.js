@@ -12,7 +12,22 @@ const NODE = ['host/**/*.ts', 'test/**/*.ts', 'examples/**/*.ts'];
 const WASM = ['assembly/**/*.ts', 'test/core/**/*.ts'];
 const TOOLS = ['**/*.mjs', '*.js'];
 
+const OUTSIDE_THE_IMAGE =
+  'This would be a Wasm global, outside of the state image: give it an address in assembly/abi.';
+
 const restrict = {
+  exceptions: [
+    { selector: 'ThrowStatement', message: 'AssemblyScript has no exceptions: return a status.' },
+    { selector: 'TryStatement', message: 'AssemblyScript has no exceptions: return a status.' },
+  ],
+  globals: [
+    { selector: 'Program > VariableDeclaration[kind!="const"]', message: OUTSIDE_THE_IMAGE },
+    {
+      selector: 'Program > ExportNamedDeclaration > VariableDeclaration[kind!="const"]',
+      message: OUTSIDE_THE_IMAGE,
+    },
+    { selector: 'PropertyDefinition[static=true][readonly=false]', message: OUTSIDE_THE_IMAGE },
+  ],
   webAssembly: {
     name: 'WebAssembly',
     message: 'Only host/core touches the WebAssembly API: use the Core that it exports.',
@@ -98,13 +113,12 @@ export default defineConfig(
       'no-undef': 'off',
       // 64-bit literals are exact in Wasm.
       'no-loss-of-precision': 'off',
-      // There are no exceptions in Wasm, and `assert` is a built-in.
-      'no-restricted-syntax': [
-        'error',
-        { selector: 'ThrowStatement', message: 'The core throws nothing: return a status.' },
-        { selector: 'TryStatement', message: 'AssemblyScript has no exceptions: return a status.' },
-      ],
+      'no-restricted-syntax': ['error', ...restrict.exceptions],
     },
+  },
+  {
+    files: ['assembly/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...restrict.exceptions, ...restrict.globals] },
   },
   {
     files: TOOLS,

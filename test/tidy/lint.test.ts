@@ -1,6 +1,6 @@
 /**
- * The arrows between the folders are wired into lint: each is shown to fail on an import against it, through the
- * configuration that `npm run check` uses, and to let through the imports along it.
+ * The project's own lint rules work, through the configuration that `npm run check` uses: each arrow between the
+ * folders is shown to fail on an import against it and to let through the imports along it.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -130,4 +130,20 @@ test('only host/core touches WebAssembly', async () => {
 test('only host/native.ts loads native code', async () => {
   const [found = ''] = await verdicts('host/block/x.ts', "process.dlopen({ exports: {} }, 'x.node');\n");
   assert.match(found, /Only host\/native.ts loads native code/);
+});
+
+test('the core keeps no state outside of its image, and throws nothing', async () => {
+  for (const code of [
+    'let used: u32 = 0;\nexport function take(): u32 {\n  return used++;\n}\n',
+    'export let used: u32 = 0;\nused = 1;\n',
+    'export class Pool {\n  static used: u32 = 0;\n}\n',
+  ]) {
+    const found = await verdicts('assembly/queue/x.ts', code);
+    assert.equal(found.filter((verdict) => verdict.includes('outside of the state image')).length, 1, code);
+  }
+  const [thrown = ''] = await verdicts(
+    'assembly/queue/x.ts',
+    "export function fail(): void {\n  throw new Error('');\n}\n",
+  );
+  assert.match(thrown, /return a status/);
 });
