@@ -186,11 +186,7 @@ const typescript = {
   outputs: compiledNames,
   run: async () => {
     const result = await captureNode(
-      'node_modules/typescript/bin/tsc',
-      '-p',
-      'tsconfig.json',
-      '--pretty',
-      'false',
+      ...words('node_modules/typescript/bin/tsc -p tsconfig.json --pretty false'),
     );
     removeOrphans();
     if (fs.existsSync(PROGRAM)) fs.chmodSync(PROGRAM, 0o755);
@@ -291,14 +287,10 @@ async function installCompiler() {
   process.env['DEBIAN_FRONTEND'] = 'noninteractive';
   const update = await capture('apt-get', ['update', '--quiet']);
   if (update.status !== 0) return update;
-  const install = await capture('apt-get', [
-    'install',
-    '--quiet',
-    '--yes',
-    '--no-install-recommends',
-    'g++',
-    'libc6-dev',
-  ]);
+  const install = await capture(
+    'apt-get',
+    words('install --quiet --yes --no-install-recommends g++ libc6-dev'),
+  );
   return install.status === 0 ? undefined : install;
 }
 
@@ -346,10 +338,8 @@ async function installPackages() {
  * @param {string} name
  * @param {() => Promise<Result>} run
  * @param {string} cure
- * @param {string} [announcement]
  */
-async function timed(name, run, cure, announcement) {
-  if (announcement !== undefined) say(announcement);
+async function timed(name, run, cure) {
   const begin = performance.now();
   const { status, output } = await run();
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
@@ -375,12 +365,8 @@ async function runStep(step) {
 async function providePackages() {
   if (!packagesCurrent()) {
     const cure = 'Check the network and the npm registry that is configured, then run the command again.';
-    await timed(
-      'npm packages',
-      installPackages,
-      cure,
-      'installing npm packages (a minute or so the first time)',
-    );
+    say('installing npm packages (a minute or so the first time)');
+    await timed('npm packages', installPackages, cure);
   }
   linkProgram();
 }
@@ -428,19 +414,17 @@ function checkMachine() {
 /** Writes every file in the project's format. It needs no build, so that it works on what does not compile. */
 async function formatAll() {
   await withLock(providePackages);
-  const prettier = await replaceBy([
-    inRoot('node_modules/prettier/bin/prettier.cjs'),
-    '--write',
-    '--log-level=warn',
-    '.',
-  ]);
+  process.chdir(ROOT);
+  const prettier = await replaceBy(
+    words('node_modules/prettier/bin/prettier.cjs --write --log-level=warn .'),
+  );
   const natives = filesBelow('native', /\.(cc|h)$/);
-  const clang = await replaceBy([inRoot('node_modules/clang-format/index.js'), '-i', ...natives]);
+  const clang = await replaceBy(['node_modules/clang-format/index.js', '-i', ...natives]);
   return prettier === 0 ? clang : prettier;
 }
 
 /**
- * Runs a compiled program in place of this one: same streams, same signals, same exit status.
+ * Runs a Node program in place of this one: same streams, same signals, same exit status.
  * @param {string[]} args
  * @returns {Promise<number>}
  */
