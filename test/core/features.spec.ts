@@ -13,6 +13,7 @@ import {
 } from '../../assembly/abi/records.ts';
 import { completionsPost } from '../../assembly/controller/dispatch.ts';
 import { writeCacheEnabled } from '../../assembly/admin/features.ts';
+import { queuePoll } from '../../assembly/controller/poll.ts';
 import { registerWrite } from '../../assembly/controller/registers.ts';
 import { requestsTake } from '../../assembly/queue/requests.ts';
 import {
@@ -42,6 +43,7 @@ import {
   sqe,
   submit,
   submitOnly,
+  takeOver,
 } from './support/machine.ts';
 
 const INVALID_FIELD: u32 = STATUS_INVALID_FIELD | STATUS_DNR;
@@ -208,6 +210,26 @@ describe('Volatile Write Cache (06h)', () => {
     expect<u32>(set(6, 2)).toBe(INVALID_FIELD);
     expect<u32>(get(6, 3)).toBe(0);
     expect<u32>(result()).toBe(4);
+  });
+});
+
+describe('Volatile Write Cache (06h) over a take-over', () => {
+  test('the flush that was lost is made again', () => {
+    boot(NAMESPACE_FLAG_ACTIVE, CACHED);
+    const at = sqe(ADMIN_SET_FEATURES);
+    store<u32>(at, 6, SQE_CDW10);
+    submitOnly();
+    expect<u32>(requestsTake()).toBe(1);
+    takeOver();
+    queuePoll(8, 0);
+    expect<u32>(reap()).toBe(NO_COMPLETION);
+    expect<u32>(requestsTake()).toBe(1);
+    expect<u32>(load<u16>(REQUEST_BASE, REQUEST_OPERATION)).toBe(OPERATION_FLUSH);
+    store<u32>(COMPLETION_BASE, load<u32>(REQUEST_BASE, REQUEST_SLOT), COMPLETION_SLOT);
+    store<u32>(COMPLETION_BASE, 0, COMPLETION_RESULT);
+    completionsPost(1);
+    expect<u32>(reap()).toBe(0);
+    expect<bool>(writeCacheEnabled()).toBe(false);
   });
 });
 

@@ -32,6 +32,7 @@ import { doorbellWrite, queuePoll } from '../../assembly/controller/poll.ts';
 import { registerWrite } from '../../assembly/controller/registers.ts';
 import { controllerFail, controllerReset } from '../../assembly/controller/state.ts';
 import { requestsTake } from '../../assembly/queue/requests.ts';
+import { requestsOutstanding } from '../../assembly/queue/slots.ts';
 import {
   REG_ACQ,
   REG_ACQ_HIGH,
@@ -62,6 +63,7 @@ import {
   namespaceFill,
   powerOn,
   reg,
+  takeOver,
 } from './support/machine.ts';
 
 const SHST_OCCURRING: u32 = 1 << 2;
@@ -335,6 +337,34 @@ describe('shutdown', () => {
     expect<u32>(requestsTake()).toBe(0);
     expect<u32>(reg(REG_CSTS)).toBe(1 | SHST_COMPLETE);
     expect<u32>(eventsOf(EVENT_CONTROLLER_SHUTDOWN)).toBe(1);
+  });
+
+  test('a process that takes over in the middle flushes anew, and gets to the end', () => {
+    const flags: u32 = NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_VOLATILE_CACHE;
+    boot(flags, flags);
+    registerWrite(REG_CC, CC_ENABLED | (1 << 14));
+    expect<u32>(requestsTake()).toBe(1);
+    takeOver();
+    queuePoll(8, 0);
+    for (let nsid: u32 = 1; nsid <= 3; nsid += 2) {
+      expect<u32>(reg(REG_CSTS)).toBe(1 | SHST_OCCURRING);
+      expect<u32>(requestsTake()).toBe(1);
+      expect<u32>(load<u32>(REQUEST_BASE, REQUEST_NSID)).toBe(nsid);
+      completeFirst(0);
+    }
+    expect<u32>(reg(REG_CSTS)).toBe(1 | SHST_COMPLETE);
+  });
+
+  test('a process that takes over after a reset waits for nobody', () => {
+    boot(NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_VOLATILE_CACHE, NAMESPACE_FLAG_ACTIVE);
+    registerWrite(REG_CC, CC_ENABLED | (1 << 14));
+    expect<u32>(requestsTake()).toBe(1);
+    registerWrite(REG_CC, 0);
+    expect<u32>(reg(REG_CSTS) & 1).toBe(1);
+    takeOver();
+    queuePoll(8, 0);
+    expect<u32>(reg(REG_CSTS)).toBe(0);
+    expect<u32>(requestsOutstanding()).toBe(0);
   });
 
   test('a reset in the middle waits for the flush, then a new life begins', () => {

@@ -66,7 +66,7 @@ import {
   SEGMENT_ADDRESS,
   SEGMENT_LENGTH,
 } from '../../../assembly/abi/records.ts';
-import { coreInit, memoryAdd } from '../../../assembly/controller/core.ts';
+import { coreInit, coreResume, memoryAdd } from '../../../assembly/controller/core.ts';
 import { completionsPost } from '../../../assembly/controller/dispatch.ts';
 import { eventsTake } from '../../../assembly/queue/event-records.ts';
 import { doorbellWrite, queuePoll } from '../../../assembly/controller/poll.ts';
@@ -155,7 +155,17 @@ export function powerOn(): u32 {
   memory.fill(MEMORY, 0, MEMORY_BYTES);
   memory.fill(GUEST, 0, 64);
   const result = coreInit(<u32>MEMORY, 2);
-  if (result != 0) return result;
+  if (result == 0) memoryShow();
+  return result;
+}
+
+/** core_resume in the image as it is: another process has taken over. */
+export function takeOver(): void {
+  assert(coreResume(<u32>MEMORY, 2) == 0);
+  memoryShow();
+}
+
+function memoryShow(): void {
   store<u64>(REGION_MAILBOX_BASE, 0, REGION_GPA);
   store<u64>(REGION_MAILBOX_BASE, MEMORY_BYTES, REGION_LENGTH);
   store<u64>(REGION_MAILBOX_BASE, 0, REGION_IO_BASE);
@@ -167,7 +177,6 @@ export function powerOn(): u32 {
   assert(memoryAdd() == 0);
   windowFilled(0, 0);
   windowFilled(1, 1);
-  return 0;
 }
 
 /** Writes the admin queue's registers and CC.EN. */
