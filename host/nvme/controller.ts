@@ -61,6 +61,7 @@ export class Controller implements Device, Driven {
   readonly #interrupts: Interrupts;
   readonly #drains = new Drains();
   #failureLogged = false;
+  #busFaultsSeen = 0;
 
   constructor(parts: ControllerParts) {
     this.#core = parts.core;
@@ -189,6 +190,7 @@ export class Controller implements Device, Driven {
     work += this.#core.queuePoll(POLL_BUDGET, now);
     work += this.#windowsFill();
     this.#effects();
+    if (work > 0) this.#busFaultsCheck();
     return work;
   }
 
@@ -198,6 +200,7 @@ export class Controller implements Device, Driven {
     if (this.#native.completionErrors > 0) this.#resultsName(count);
     this.#core.completionsPost(count);
     this.#effects();
+    this.#busFaultsCheck();
     return count;
   }
 
@@ -252,6 +255,14 @@ export class Controller implements Device, Driven {
 
   #intxAllowed(): boolean {
     return !this.#config.msixEnabled && !this.#config.intxDisabled;
+  }
+
+  /** Memory that the VMM truncated reads as zeros and swallows writes: no state that rests on it can be trusted. */
+  #busFaultsCheck(): void {
+    const faults = this.#native.busFaults;
+    if (faults === this.#busFaultsSeen) return;
+    this.#busFaultsSeen = faults;
+    this.#fail('the VMM made a file shorter that backs guest memory');
   }
 
   /** Gives each failed record its BLOCK_* result in place of the errno that the addon saw, and logs it. */

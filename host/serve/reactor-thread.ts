@@ -107,7 +107,7 @@ function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, pa
 
 function listen(path: string, device: Controller, reactor: Reactor, log: Log): VfioUserServer {
   try {
-    return new VfioUserServer({ path, device, reactor, log });
+    return new VfioUserServer({ path, device, reactor, log, maxDmaMaps: REGION_COUNT });
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     throw listenFailure(path, code) ?? error;
