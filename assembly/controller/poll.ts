@@ -30,13 +30,16 @@ import {
 import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
 import { fence } from '../wire/atomic.ts';
 import { CompletionQueue, Scheduler, SubmissionQueue } from '../wire/queue.ts';
-import { SLOT_NONE } from '../wire/slot.ts';
+import { Slot, SLOT_NONE } from '../wire/slot.ts';
 import { asyncEventPost } from '../admin/async-events.ts';
 import { commandRun } from './dispatch.ts';
 import { eventRecord } from '../queue/event-records.ts';
 import { clockSet } from '../admin/health.ts';
 import { LIFE_READY, controller } from '../wire/controller.ts';
 import { controllerEnabled, stateAdvance } from './state.ts';
+
+/** Commands that are fetched at once: few enough that their slots stay in the processor's first cache. */
+const FETCH_BATCH: u32 = 16;
 
 /** queuePoll with the time as two words, as the caller passes it. */
 export function queuePollAt(budget: u32, nowLow: u32, nowHigh: u32): u32 {
@@ -107,15 +110,22 @@ function queueServe(s: Scheduler, index: u32, shadow: usize, budget: u32): u32 {
   return count;
 }
 
+/** Fetches and runs up to `budget` commands. An admin command may act on others: it runs before the next is fetched. */
 function submissionServe(sq: SubmissionQueue, budget: u32): u32 {
-  let count: u32 = 0;
-  while (count < budget) {
-    const slot = submissionFetch(sq);
+  const batch: u32 = sq.qid == 0 ? 1 : FETCH_BATCH;
+  let left = budget;
+  while (left != 0) {
+    let slot = submissionFetch(sq, min<u32>(left, batch));
     if (slot === null) break;
-    commandRun(slot);
-    count++;
+    while (true) {
+      const next = slot.next;
+      commandRun(slot);
+      left--;
+      if (next == SLOT_NONE) break;
+      slot = Slot.at(next);
+    }
   }
-  return count;
+  return budget - left;
 }
 
 /** Reads the shadow tail, and the shadow head once half of the completion queue's places are gone. */

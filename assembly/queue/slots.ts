@@ -12,6 +12,7 @@ export function slotsClear(limit: u32): void {
   s.slotFirst = 0;
   for (let index: u32 = 0; index < limit; index++) {
     const slot = Slot.at(index);
+    slot.number = <u16>index;
     slot.state = SLOT_FREE;
     slot.permit = 0;
     slot.next = index + 1 == limit ? SLOT_NONE : <u16>(index + 1);

@@ -86,6 +86,8 @@ export class Slot {
   cqid: u16;
   /** Namespace of the request; 0 for the two copies. */
   requestNsid: u16;
+  /** The slot's own number; with the next it makes the tag. */
+  number: u16;
   /** Grows with each use of the slot: a late completion finds a stranger and is dropped. */
   generation: u16;
   /** Link of whatever list the slot is on: another slot's number, SLOT_NONE at the end. */
@@ -96,7 +98,7 @@ export class Slot {
   }
 
   @inline get index(): u32 {
-    return <u32>((changetype<usize>(this) - SLOT_BASE) / SLOT_BYTES);
+    return this.number;
   }
 
   @inline get sqe(): Sqe {
@@ -105,7 +107,7 @@ export class Slot {
 
   /** What a request and its completion call the slot. */
   @inline get tag(): u32 {
-    return this.index | ((<u32>this.generation) << 16);
+    return load<u32>(changetype<usize>(this), offsetof<Slot>('number'));
   }
 
   /** Linear address of the slot's segments. */
@@ -125,4 +127,5 @@ if (offsetof<Slot>('sequence') != offsetof<Slot>('state') + 4)
   ERROR('Slot.sequence is not in the word of Slot.state');
 if (offsetof<Slot>('walkRemaining') % 8 != 0) ERROR('the words of Slot.walkRemaining are not aligned');
 if (offsetof<Slot>('result') != offsetof<Slot>('walkRemaining') + 16) ERROR('Slot.result moved');
-if (offsetof<Slot>('generation') != offsetof<Slot>('walkRemaining') + 24) ERROR('Slot.generation moved');
+if (offsetof<Slot>('number') != offsetof<Slot>('walkRemaining') + 24) ERROR('Slot.number moved');
+if (offsetof<Slot>('generation') != offsetof<Slot>('number') + 2) ERROR('Slot.generation is not in the tag');
