@@ -59,7 +59,7 @@ class Episode {
     this.#guest = new MockGuest({
       memory: MEMORY,
       regions: regionsDraw(random),
-      copyingWindows: random.oneIn(12) ? random.between(2, 4) : 0,
+      copyingWindows: random.oneIn(40) ? random.between(2, 3) : 0,
       controller: { slots: random.pick([17, 18, 24, 64, 1024]), shadowDoorbells: random.oneIn(2) },
       namespaces: [
         { blocks: BigInt(random.between(1, 4096)) },
@@ -101,7 +101,7 @@ class Episode {
     else if (what < 97) this.#guest.registerRead(random.below(0x400) * 4);
     else if (what < 98) this.#guest.registerWrite(random.pick(HARMLESS_REGISTERS), random.next());
     else if (what < 99) this.#region();
-    else if (this.#restarts++ < 3) this.#guest.restart();
+    else if (this.#restarts++ === 0) this.#guest.restart();
   }
 
   #alive(): void {
@@ -237,5 +237,5 @@ const HARMLESS_REGISTERS = [
 
 /** Runs one episode; throws where something does not hold. */
 export function episode(options: EpisodeOptions): void {
-  new Episode(options).run(options.actions ?? 250);
+  new Episode(options).run(options.actions ?? 500);
 }

@@ -143,6 +143,8 @@ export class GuestMemory {
       this.copying,
       `window ${window} was missed for page ${page.toString(16)}, though all are filled`,
     );
+    const at = this.core.windowAddress(window);
+    this.core.bytes.fill(0, at, at + WINDOW_BYTES);
     this.#shown.set(window, page);
     this.call((core) => core.windowFilled(window, page));
   }
@@ -163,7 +165,6 @@ export class GuestMemory {
 
   #copy(window: number, page: number, intoCore: boolean): void {
     const at = this.core.windowAddress(window);
-    if (intoCore) this.core.bytes.fill(0, at, at + WINDOW_BYTES);
     const pageStart = page * WINDOW_BYTES;
     for (const region of this.regions) {
       const from = Math.max(pageStart, Number(region.gpa));
