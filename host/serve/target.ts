@@ -10,7 +10,7 @@ export interface Target {
   readonly summary: TargetSummary;
   /** The sums so far. */
   statistics(): Promise<TargetStatistics>;
-  /** Finishes the requests under way, closes controllers and storage. Resolves with the sums of the target's life. */
+  /** Finishes the requests under way, closes controllers and storage. Resolves with the sums of the target's life; idempotent. */
   drain(): Promise<TargetStatistics>;
   /** Rejects when the reactor thread died: nothing is served any more. Never resolves. */
   readonly died: Promise<never>;
@@ -48,7 +48,9 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
   worker.on('error', (error) => {
     exchange.fail(error instanceof Error ? error : new Error(String(error)));
   });
+  let ended = false;
   worker.on('exit', () => {
+    ended = true;
     exchange.fail(new TargetError('REACTOR_ENDED', 'the reactor thread ended'));
     port1.close();
     native.fdClose(controlFd);
@@ -56,6 +58,7 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
 
   const summary = await exchange.listening;
   const tell = (message: ToReactor): void => {
+    if (ended) return;
     port1.postMessage(message);
     native.eventfdSignal(controlFd);
   };
@@ -63,8 +66,9 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
     summary,
     died: exchange.died,
     statistics: () => {
+      const answer = exchange.statistics();
       tell({ type: 'statistics' });
-      return exchange.statistics();
+      return ended ? exchange.died : answer;
     },
     drain: () => {
       tell({ type: 'drain' });
