@@ -25,7 +25,8 @@ export interface Received {
 }
 
 /**
- * A listening UNIX socket, close-on-exec, non-blocking. A stale socket file is replaced; a live one, and any other file,
+ * A listening UNIX socket, close-on-exec, non-blocking. A stale socket file is replaced; a live one, and any
+ * other file,
  * is EADDRINUSE. (Finding out costs the live listener a connection that ends at once.)
  */
 export interface Listener {
@@ -42,7 +43,8 @@ export interface MessageSocket {
   /**
    * The next whole message; undefined when no whole message is there yet; null at end of file.
    * The header is read alone, with the descriptors that came with it, then exactly the body: messages that were sent
-   * back to back keep their own descriptors. Thrown, now and from then on, since the boundaries are lost: EBADMSG (the
+   * back to back keep their own descriptors. Thrown, now and from then on, since the boundaries are lost:
+   * EBADMSG (the
    * size is less than the header), EMSGSIZE, EMFILE (too many descriptors, or none free in this process), EPROTO
    * (descriptors inside a body). No descriptor of a refused message stays open.
    */
@@ -81,7 +83,10 @@ export interface RegionAdded {
   file: number;
 }
 
-/** A namespace's storage as the addon executes it. Slices are the addon's business: offset and length are checked there. */
+/**
+ * A namespace's storage as the addon executes it. Slices are the addon's business: offset and length are
+ * checked there.
+ */
 export type NativeStorage =
   | {
       kind: 'file';
@@ -90,7 +95,10 @@ export type NativeStorage =
       /** Bytes of the namespace in the file: [offset, offset + length). */
       offset: number;
       length: number;
-      /** The fd was opened with O_DIRECT: memory and length of each segment must be aligned, else the request bounces. */
+      /**
+       * The fd was opened with O_DIRECT: memory and length of each segment must be aligned, else the request
+       * bounces.
+       */
       direct: boolean;
       /** Alignment of memory addresses and lengths for O_DIRECT (a power of two up to 4096; 1 when buffered). */
       memoryAlignment: number;
@@ -118,9 +126,12 @@ export interface CoreLayout {
 /** What the addon holds for one controller: windows in its core's memory, its guest's regions, its storage. */
 export interface NativeController {
   /**
-   * Checks address, length and protection against the file (EINVAL not a multiple of 4 KiB, empty or wrapping; ENXIO beyond the
-   * end of the file; EEXIST overlaps; EACCES write wanted on a read-only fd; ENODEV not a regular file, or one of pages
-   * larger than a window; ENOSPC more than REGION_COUNT regions) and maps it. Takes no ownership of the fd: a duplicate
+   * Checks address, length and protection against the file (EINVAL not a multiple of 4 KiB, empty or wrapping;
+   * ENXIO beyond the
+   * end of the file; EEXIST overlaps; EACCES write wanted on a read-only fd; ENODEV not a regular file, or one
+   * of pages
+   * larger than a window; ENOSPC more than REGION_COUNT regions) and maps it. Takes no ownership of the fd: a
+   * duplicate
    * lives as long as the mapping. Without an fd the region is only remembered (no I/O, no window). Windows that are
    * filled stay as they are.
    */
@@ -133,7 +144,8 @@ export interface NativeController {
     writable: boolean;
   }): RegionAdded;
   /**
-   * From now on no request may touch the region, and no window shows it. Returns a ticket: requests that were submitted
+   * From now on no request may touch the region, and no window shows it. Returns a ticket: requests that were
+   * submitted
    * before may still touch it until `regionDrained(ticket)`. ENOENT when no region has exactly this range.
    */
   regionRemove(gpa: bigint, length: bigint): number;
@@ -142,7 +154,8 @@ export interface NativeController {
   /** Gives up waiting: anonymous memory takes the place of the region, so that late I/O hits nobody. */
   regionAbandon(ticket: number): void;
   /**
-   * Maps the 2 MiB at gpa = page << 21 into a window, piece by piece; what no readable region backs becomes private zeros.
+   * Maps the 2 MiB at gpa = page << 21 into a window, piece by piece; what no readable region backs becomes
+   * private zeros.
    * What the core stores into a read-only piece stays in a private copy. Of 2 MiB huge pages, a window shows one page
    * whole, or nothing.
    */
@@ -156,7 +169,8 @@ export interface NativeController {
   /** Requests that were submitted and not yet written to the completion ring. */
   readonly inFlight: number;
   /**
-   * Completion records now at COMPLETION_BASE, in the core's layout, for `completions_post`; the count starts again at 0.
+   * Completion records now at COMPLETION_BASE, in the core's layout, for `completions_post`; the count starts
+   * again at 0.
    * A record's result is 0, a BLOCK_* code that the addon found itself, or a negative errno for the caller to name.
    */
   completionsTake(): number;
@@ -167,7 +181,10 @@ export interface NativeController {
    * anonymous page instead. Anything but 0: the peer broke its promise, and this controller must fail.
    */
   readonly busFaults: number;
-  /** Windows become ordinary memory, regions are unmapped. Waits for nothing: throws EBUSY while `inFlight` is not 0. Idempotent. */
+  /**
+   * Windows become ordinary memory, regions are unmapped. Waits for nothing: throws EBUSY while `inFlight` is
+   * not 0. Idempotent.
+   */
   close(): void;
 }
 
@@ -178,7 +195,10 @@ export interface Uring {
    * dealt with. EEXIST while the token is in use.
    */
   watch(fd: number, token: number): void;
-  /** No token of this watch comes back any more; the kernel lets go of the file at once. Call it before closing the fd. */
+  /**
+   * No token of this watch comes back any more; the kernel lets go of the file at once. Call it before closing
+   * the fd.
+   */
   unwatch(token: number): void;
   /** Like watch, for writability, and over with the first report. The token may be the one of a `watch`. */
   watchWritable(fd: number, token: number): void;
@@ -190,14 +210,19 @@ export interface Uring {
   submit(controller: NativeController, count: number): void;
   /**
    * One io_uring_enter: gives the kernel what is queued and collects what is done. `waitMicroseconds`: 0 does not
-   * wait (and makes no system call if there is nothing to give or to collect), a positive number at most that long, -1
-   * until something happens, a signal included. Never waits while requests have completed since the last call. Returns
+   * wait (and makes no system call if there is nothing to give or to collect), a positive number at most that
+   * long, -1
+   * until something happens, a signal included. Never waits while requests have completed since the last call.
+   * Returns
    * the number of tokens in `tokens`.
    */
   enter(waitMicroseconds: number): number;
   /** Tokens of descriptors that became readable, the first `enter()` result of them. */
   readonly tokens: Uint32Array;
-  /** Cancels what can be canceled and waits for the rest: each request gets its completion. ETIMEDOUT after 10 s. Idempotent. */
+  /**
+   * Cancels what can be canceled and waits for the rest: each request gets its completion. ETIMEDOUT after 10
+   * s. Idempotent.
+   */
   close(): void;
 }
 
@@ -215,22 +240,34 @@ export interface Addon {
   eventfdSignal(fd: number): void;
   /** Reads and clears the counter; 0 when nothing was there. */
   eventfdRead(fd: number): number;
-  /** Anonymous file that may be sealed; `huge`: of 2 MiB pages (ENOMEM at the first touch or mmap where none are free). */
+  /**
+   * Anonymous file that may be sealed; `huge`: of 2 MiB pages (ENOMEM at the first touch or mmap where none are
+   * free).
+   */
   memfdCreate(name: string, bytes: number, huge?: boolean): number;
   /** Exclusive (write) or shared (read) advisory lock (OFD); false when somebody else holds it. */
   fileLock(fd: number, exclusive: boolean): boolean;
   /** fallocate(2) with FALLOC_FL_KEEP_SIZE; mode 'zero-range' | 'punch-hole'. For probing and tests. */
   fallocate(fd: number, mode: 'zero-range' | 'punch-hole', offset: number, length: number): void;
-  /** Where data or the next hole begins, at `offset` or behind it; undefined beyond the last. Moves the file's offset. */
+  /**
+   * Where data or the next hole begins, at `offset` or behind it; undefined beyond the last. Moves the file's
+   * offset.
+   */
   fileSeek(fd: number, offset: number, what: 'data' | 'hole'): number | undefined;
   /** Alignments for O_DIRECT as statx reports them (0: the file takes none), or undefined where it does not. */
   directAlignment(fd: number): { memory: number; offset: number } | undefined;
   /** Address of the first byte of a view, in this process (for choosing an aligned window base). */
   addressOf(view: Uint8Array): bigint;
-  /** Maps a file into a view's memory at an offset (tests: the mock guest's memory in the driver's linear memory). Both 4 KiB aligned. */
+  /**
+   * Maps a file into a view's memory at an offset (tests: the mock guest's memory in the driver's linear
+   * memory). Both 4 KiB aligned.
+   */
   mapInto(view: Uint8Array, offset: number, fd: number, fileOffset: number, length: number): void;
   ramDisk(bytes: number): RamDisk;
-  /** Over a core's whole memory, kept until `close`. EINVAL when the windows do not lie in it, above WINDOW_BASE_MIN, on 4 KiB. */
+  /**
+   * Over a core's whole memory, kept until `close`. EINVAL when the windows do not lie in it, above
+   * WINDOW_BASE_MIN, on 4 KiB.
+   */
   controller(memory: Uint8Array, layout: CoreLayout): NativeController;
   /** A ring of the calling thread. EPERM or ENOSYS where io_uring is denied. */
   uring(entries: number): Uring;

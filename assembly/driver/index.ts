@@ -1,9 +1,10 @@
 // The driver: the other side of the queues that a core serves. It builds submission queue entries and PRPs in guest
 // memory, says which doorbells to write, and takes completions off. It is every test's and benchmark's guest, and the
-// engine of a backend that speaks to another NVMe controller. It touches no device: whoever calls it writes the
+// heart of a backend that speaks to another NVMe controller. It touches no device: whoever calls it writes the
 // doorbells, and does the registers of BAR0.
 //
-// All arguments and results are u32; an address of 64 bits is two, the low one first. `state` is the linear address of
+// All arguments and results are u32; an address of 64 bits is two, the low one first. `state` is the linear
+// address of
 // the driver's state, DRIVER_STATE_BYTES of it, aligned to 16: an instance serves any number of states and keeps
 // nothing outside them. Areas, records and codes are in abi/driver.ts.
 //
@@ -15,7 +16,8 @@
 //   sq_create(state, sqid, cqid, gpa_lo, gpa_hi, entries, depth, lists_lo, lists_hi, list_pages) -> likewise
 //       `depth` CIDs (to DRIVER_COMMANDS_MAX) may be outstanding, even more than the ring has entries. At `lists` are
 //       2 * depth pages for PRP lists, or none (list_pages = 0) where no data is longer than two pages.
-//   queue_reset(state)                     Forgets all queues, commands and shadow doorbells (after a controller reset).
+// queue_reset(state)                     Forgets all queues, commands and shadow doorbells (after a controller
+// reset).
 //   prepare_clear(state)                   An empty entry. command_submit leaves one behind.
 //   data_set(state, gpa_lo, gpa_hi, bytes) The command's data; for scattered data fill DRIVER_PAGES and DATA_PAGES.
 //   blocks_prepare(state, opcode, nsid, lba_lo, lba_hi, blocks, cdw12_flags)    Read, Write, Write Zeroes

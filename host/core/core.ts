@@ -25,7 +25,15 @@ const MODULE = 'doorbell-core';
 const PAGE_BYTES = 65536;
 /** Dwords of BAR0 that are kept for the answers of a failed core. */
 const REGISTERS_KEPT = [
-  ...[spec.REG_CAP, spec.REG_CAP_HIGH, spec.REG_VS, spec.REG_INTMS, spec.REG_INTMC, spec.REG_CC, spec.REG_CSTS],
+  ...[
+    spec.REG_CAP,
+    spec.REG_CAP_HIGH,
+    spec.REG_VS,
+    spec.REG_INTMS,
+    spec.REG_INTMC,
+    spec.REG_CC,
+    spec.REG_CSTS,
+  ],
   ...[spec.REG_AQA, spec.REG_ASQ, spec.REG_ASQ_HIGH, spec.REG_ACQ, spec.REG_ACQ_HIGH, spec.REG_CRTO],
 ];
 
@@ -313,7 +321,10 @@ export class Core {
 
   // ---- State image ----
 
-  /** A copy of the whole controller. Take outstanding requests' completions first, or let the resumed core repeat them. */
+  /**
+   * A copy of the whole controller. Take outstanding requests' completions first, or let the resumed core
+   * repeat them.
+   */
   imageSave(): Uint8Array {
     return this.bytes.slice(0, WINDOW_BASE_MIN);
   }
@@ -336,7 +347,10 @@ export class Core {
 
   #keep(offset: number): void {
     if (this.#failure || !this.#registers.has(offset)) return;
-    this.#registers.set(offset, this.#call(() => this.#exports.register_read(offset), 0));
+    this.#registers.set(
+      offset,
+      this.#call(() => this.#exports.register_read(offset), 0),
+    );
   }
 
   #registerKept(offset: number): number {

@@ -40,11 +40,17 @@ export interface Device {
   interruptCount(kind: InterruptKind): number;
   /** Reads `length` bytes; the range lies inside the region (the caller checked). */
   regionRead(region: DeviceRegion, offset: number, length: number): Uint8Array;
-  /** Writes; the range lies inside the region (the caller checked). `done` comes once the effect is complete (a reset may have to wait for I/O). */
+  /**
+   * Writes; the range lies inside the region (the caller checked). `done` comes once the effect is complete (a
+   * reset may have to wait for I/O).
+   */
   regionWrite(region: DeviceRegion, offset: number, bytes: Uint8Array, done: () => void): void;
   /** Throws DeviceError: EINVAL, EEXIST, ENOSPC, ENXIO, EACCES. */
   memoryAdd(region: MemoryRegion): void;
-  /** Throws DeviceError ENOENT when no region is exactly this one. `done` comes when no I/O touches it any more, within 3 s. */
+  /**
+   * Throws DeviceError ENOENT when no region is exactly this one. `done` comes when no I/O touches it any more,
+   * within 3 s.
+   */
   memoryRemove(gpa: bigint, length: bigint, done: () => void): void;
   /**
    * Sets, or with undefined removes, the eventfd of a vector. Takes ownership of the fd. An interrupt that became

@@ -8,6 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Lab, MIB } from '../support/lab.ts';
 import type { TargetProcess } from '../support/target-process.ts';
 
+const ENDLESS_IO =
+  'fio --name=endless --filename=/dev/nvme0n1 --rw=randrw --bs=64k --direct=1 --ioengine=libaio --iodepth=32 ' +
+  '--size=128m --time_based --runtime=60';
+
 describe('a target that loses its clients', { timeout: 400_000 }, () => {
   const lab = new Lab();
   const socket = lab.path('nvme.sock');
@@ -30,11 +34,7 @@ describe('a target that loses its clients', { timeout: 400_000 }, () => {
     for (let round = 0; round < 2; round++) {
       const guest = await lab.guest({ socketPaths: [socket] });
       await lab.step(() => guest.check('dd if=/dev/nvme0n1 of=/dev/null bs=1M count=8 iflag=direct'));
-      guest
-        .run(
-          'fio --name=k --filename=/dev/nvme0n1 --rw=randrw --bs=64k --direct=1 --ioengine=libaio --iodepth=32 --size=128m --time_based --runtime=60',
-        )
-        .catch(() => undefined);
+      guest.run(ENDLESS_IO).catch(() => undefined);
       await sleep(2000);
       assert.ok(holdings().guestMappings > 0);
       await guest.kill();

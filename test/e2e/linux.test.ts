@@ -92,9 +92,11 @@ describe('a Linux guest on one controller', { timeout: 600_000 }, () => {
   test('the guest and the file agree about every byte', async () => {
     await inGuest('sync; echo 3 >/proc/sys/vm/drop_caches');
     // One half for each virtual CPU: hashing is the slow part in a guest without virtualization.
-    const half = (index: number): string =>
-      `dd if=/dev/ns1 bs=1M skip=$((${String(index)} * 256)) count=256 iflag=direct 2>/dev/null | sha256sum >/tmp/${String(index)}`;
-    const seen = await inGuest(`${half(0)} & ${half(1)}; wait; cut -d ' ' -f 1 /tmp/0 /tmp/1`, 300);
+    const half = (index: 0 | 1): string => {
+      const read = `dd if=/dev/ns1 bs=1M skip=${String(index * 256)} count=256 iflag=direct 2>/dev/null`;
+      return `${read} | sha256sum >/tmp/half${String(index)}`;
+    };
+    const seen = await inGuest(`${half(0)} & ${half(1)}; wait; cut -d ' ' -f 1 /tmp/half0 /tmp/half1`, 300);
     assert.deepEqual(seen.trim().split('\n'), await halvesDigests(lab.path('a.img')));
   });
 

@@ -1,7 +1,8 @@
 // Documents that are tests. A Markdown file is a topic; each `##` section is a rule: its title, why it matters, and
 // fenced blocks that are played one after the other against a fresh guest. Numbers are hexadecimal.
 //
-//   guest     lines `region ADDRESS + BYTES rw|ro|unmapped`, `blocks N`, `lba-shift 9|12`, `read-only`, `shadow`, `disabled`
+// guest     lines `region ADDRESS + BYTES rw|ro|unmapped`, `blocks N`, `lba-shift 9|12`, `read-only`, `shadow`,
+// `disabled`
 //   memory A  bytes from guest physical address A on
 //   sqe Q     fields of a submission queue entry (`opcode`, `flags`, `nsid`, `prp1`, `prp2`, `cdw2`, `cdw10` ...);
 //             what is not named is 0; submitted to queue Q at once, and the queue's doorbell is written
