@@ -2,6 +2,9 @@
 // config space lies in the core's image, whose memory and storage the addon holds. Implements what front ends drive
 // (Device) and what the reactor's loop drives (Driven).
 
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { CALLER_BASE, CALLER_SIZE, QUEUE_COUNT } from '../../assembly/abi/memory-map.ts';
 import * as abi from '../../assembly/abi/records.ts';
 import { blockResultName, blockResultOfCompletion, errnoName } from '../block/errors.ts';
@@ -290,13 +293,27 @@ export class Controller implements Device, Driven {
     this.#effects();
   }
 
+  /** A bug of ours: the image is kept for whoever looks for it, readable by the operator alone (it holds guest data). */
   #trapLog(failure: Error): void {
     this.#failureLogged = true;
     this.#log.error(
-      'the core trapped; the controller is out of service, others go on. Please report this bug',
+      'the core trapped: its controller is out of service, the others go on; please report this bug',
       {
         trap: failure.stack ?? failure.message,
+        image: this.#imageDump(),
       },
     );
+  }
+
+  /** Where the state image went, or why it could not. */
+  #imageDump(): string {
+    try {
+      const directory = mkdtempSync(path.join(tmpdir(), 'doorbell-trap-'));
+      const file = path.join(directory, 'state.image');
+      writeFileSync(file, this.#core.imageSave(), { mode: 0o600 });
+      return file;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 }
