@@ -71,12 +71,7 @@ function publish(cq: CompletionQueue, slot: Slot): bool {
   cqe.sqhd = <u16>sq.head;
   cqe.sqid = slot.sqid;
   storeRelease(address + offsetof<Cqe>('cid'), Cqe.last(slot.sqe.cid, slot.status, phase));
-  const wraps = tail + 1 == cq.size;
-  const place: u64 = wraps ? (<u64>(phase ^ 1)) << 16 : (<u64>(tail + 1)) | ((<u64>phase) << 16);
-  store<u64>(
-    changetype<usize>(cq) + offsetof<CompletionQueue>('tail'),
-    place | ((<u64>(cq.posted + 1)) << 32),
-  );
+  tailAdvance(cq);
   const s = Scheduler.get();
   s.published++;
   if (cq.interrupts) {
@@ -87,6 +82,17 @@ function publish(cq: CompletionQueue, slot: Slot): bool {
   sq.outstanding--;
   if (sq.state == QUEUE_DELETING && sq.outstanding == 0) deletionFinish(sq);
   return true;
+}
+
+/** The entry at the tail is published: the next place, of the other phase once around. One store moves all. */
+export function tailAdvance(cq: CompletionQueue): void {
+  const tail: u64 = cq.tail;
+  const phase: u64 = cq.phase;
+  const place = tail + 1 == <u64>cq.size ? (phase ^ 1) << 16 : (tail + 1) | (phase << 16);
+  store<u64>(
+    changetype<usize>(cq) + offsetof<CompletionQueue>('tail'),
+    place | ((<u64>(cq.posted + 1)) << 32),
+  );
 }
 
 /** The last command of a queue that is to be deleted has completed: the queue is gone, and the Delete completes. */

@@ -26,7 +26,7 @@ import {
   SQID_INTERNAL,
   STAGE_FLUSH_ALL,
 } from '../wire/slot.ts';
-import { completionPost, deletionFinish, parkedComplete } from './completion.ts';
+import { completionPost, deletionFinish, parkedComplete, tailAdvance } from './completion.ts';
 import { ringUsed } from './ring.ts';
 import { slotFree, slotsRelist, walkLater } from './slots.ts';
 
@@ -85,12 +85,20 @@ function ownerCheck(slot: Slot): void {
   if (slot.permit) CompletionQueue.at(slot.cqid).places--;
 }
 
-/** The entry that was on its way is written first, in the same place: the guest may have seen it already. */
+/**
+ * The entry that was on its way is written first, in the same place: the guest may have seen it already. Where its
+ * slot is free by now the entry was written, and only the tail did not come to move.
+ */
 function publishingFirst(cq: CompletionQueue): void {
   if (cq.state == QUEUE_ABSENT || <u32>cq.publishing != cq.posted) return;
   const tag = <u32>(cq.publishing >> 32);
   const slot = Slot.at(tag & 0xffff);
-  if (slot.tag == tag && slot.state == SLOT_COMPLETING) completionPost(slot);
+  if (slot.tag == tag && slot.state == SLOT_COMPLETING) {
+    completionPost(slot);
+  } else {
+    tailAdvance(cq);
+    cq.places--;
+  }
 }
 
 function slotResume(slot: Slot): void {
