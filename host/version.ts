@@ -1,8 +1,10 @@
 // The product's version, as package.json has it; also the firmware revision that guests see.
 
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 
-const manifest = createRequire(import.meta.url)('../../../package.json') as { version: string };
+const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 /** Such as `0.1.0`. */
 export const VERSION = manifest.version;

@@ -57,7 +57,6 @@ const char* errorName(int number) {
     NAME(EPERM)
     NAME(EPIPE)
     NAME(EPROTO)
-    NAME(EPROTOTYPE)
     NAME(ERANGE)
     NAME(EREMOTEIO)
     NAME(EROFS)
@@ -67,7 +66,6 @@ const char* errorName(int number) {
     NAME(ESTALE)
     NAME(ETIME)
     NAME(ETIMEDOUT)
-    NAME(ETOOMANYREFS)
     NAME(ETXTBSY)
     NAME(EXDEV)
 #undef NAME
