@@ -157,6 +157,12 @@ export class MockGuest {
     return address;
   }
 
+  /** All memory that was allocated is free again: a driver that starts anew. */
+  release(): void {
+    this.#allocated = this.memory.options.address + 0x10000;
+    this.#marks.clear();
+  }
+
   /** Goes to the next 2 MiB, and from the last ones back to what is free above the mark in the first. */
   readonly #marks = new Map<number, number>();
   #spread(size: number): void {
