@@ -2,8 +2,10 @@
 // so is the NVM Set Identifier, since there are no NVM Sets.
 
 import { QUEUE_COUNT } from '../abi/memory-map.ts';
+import { EVENT_QUEUE_CREATED } from '../abi/records.ts';
 import { NEED_READ } from '../guest/access.ts';
 import { tailBegin } from '../queue/doorbell.ts';
+import { eventRecord } from '../queue/event-records.ts';
 import { submissionQueueCreate } from '../queue/lifecycle.ts';
 import {
   CREATE_SQ_CQID_SHIFT,
@@ -44,5 +46,6 @@ export function createIoSq(slot: Slot, sizesSet: bool): u32 {
   if (memory != DONE) return memory;
   if (!tailBegin(slot, qid)) return AGAIN;
   submissionQueueCreate(qid, sqe.prp1, entries, cqid);
+  eventRecord(EVENT_QUEUE_CREATED, qid, sqe.cid, 0, 0, entries, cqid);
   return DONE;
 }

@@ -1,6 +1,8 @@
 // Delete I/O Submission Queue (Base 5.7): nothing is fetched from it any more; the command completes after the
 // commands that were. Entries that were not fetched are dropped, as the specification allows.
 
+import { EVENT_QUEUE_DELETED } from '../abi/records.ts';
+import { eventRecord } from '../queue/event-records.ts';
 import { submissionQueueDelete } from '../queue/lifecycle.ts';
 import {
   DELETE_QUEUE_CDW10_RESERVED_MASK,
@@ -20,5 +22,6 @@ export function deleteIoSq(slot: Slot): u32 {
   if (sq.state != QUEUE_LIVE) return refuse(STATUS_INVALID_QUEUE_ID);
   if (sqe.cdw10 & DELETE_QUEUE_CDW10_RESERVED_MASK) return refuse(STATUS_INVALID_FIELD);
   if (sqe.cdw11 | sqe.cdw12 | sqe.cdw13 | sqe.cdw14 | sqe.cdw15) return refuse(STATUS_INVALID_FIELD);
+  eventRecord(EVENT_QUEUE_DELETED, qid, sqe.cid, 0, 0, 0, 0);
   return submissionQueueDelete(sq, slot) ? DONE : PENDING;
 }
