@@ -46,7 +46,7 @@ export const LOAD_FIRST_LBA = 0x20; // u64
 export const LOAD_UNITS = 0x28; // u64: commands that fit: the range is FIRST_LBA to FIRST_LBA + UNITS * BLOCKS
 export const LOAD_SEED = 0x30; // u64: state of the generator of random numbers, not 0
 export const LOAD_NEXT = 0x38; // u64: next unit, where sequential
-export const LOAD_BUFFER = 0x40; // u64: guest physical address: the buffer of CID n begins n * the command's bytes above
+export const LOAD_BUFFER = 0x40; // u64: guest physical address; CID n's buffer is n commands' bytes further
 export const LOAD_LIMIT = 0x48; // u64: commands to submit in all; 0 = no limit
 export const LOAD_SUBMITTED = 0x50; // u64
 export const LOAD_COMPLETED = 0x58; // u64
