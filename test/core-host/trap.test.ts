@@ -2,7 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SUBMISSION_QUEUE_BASE, SUBMISSION_QUEUE_SIZE } from '../../assembly/abi/memory-map.ts';
+import {
+  REQUEST_BASE,
+  SLOT_COUNT,
+  SUBMISSION_QUEUE_BASE,
+  SUBMISSION_QUEUE_SIZE,
+} from '../../assembly/abi/memory-map.ts';
 import { DEADLINE_NONE } from '../../assembly/abi/records.ts';
 import * as nvme from '../../assembly/spec/nvme.ts';
 import { Core } from '../../host/core/core.ts';
@@ -38,6 +43,19 @@ test('a trap ends a core: register reads say CSTS.CFS, all else does nothing', (
   assert.equal(core.requestsOutstanding(), 0);
   assert.equal(core.deadlineNext(), DEADLINE_NONE);
   assert.equal(core.interruptPending(), false);
+});
+
+test('a core that names more records than a ring holds is as good as trapped', () => {
+  const { core } = MockGuest.up();
+  // Whatever it is that counts in the image: the ring is full of nothing that could be a record.
+  core.bytes.fill(0xff, SUBMISSION_QUEUE_BASE + SUBMISSION_QUEUE_SIZE, REQUEST_BASE);
+  const counts = [core.windowsTake(), core.requestsTake(), core.interruptsTake(), core.eventsTake()];
+  assert.ok(
+    counts.every((count) => count <= SLOT_COUNT),
+    counts.join(' '),
+  );
+  assert.match(core.failure?.message ?? '', /records in a ring of/);
+  assert.equal(core.registerRead(nvme.REG_CSTS) & nvme.CSTS_CFS, nvme.CSTS_CFS);
 });
 
 test('the state image of a core that trapped can still be saved', () => {
