@@ -49,7 +49,7 @@ export interface Effort {
 
 const MIB = 1024 * 1024;
 
-/** About eight minutes. */
+/** About five minutes. */
 export const FULL: Effort = {
   rounds: 5,
   sliceMs: 2000,

@@ -17,6 +17,8 @@ export interface FioResult {
   readonly iops: number;
   /** Median latency in microseconds, submission to completion. */
   readonly latency: number;
+  /** Microseconds of processor time for one read. */
+  readonly cost: number;
 }
 
 /** Random 4 KiB reads for a while, by one thread. */
@@ -38,14 +40,19 @@ export async function runFio(fio: string, options: FioOptions): Promise<FioResul
     ...[`--direct=${options.direct ? 1 : 0}`, `--randseed=${options.seed}`],
   ]);
   const { jobs } = JSON.parse(text.slice(text.indexOf('{'))) as FioReport;
-  const read = jobs[0]?.read;
-  if (read === undefined) throw new Error('fio reported no job');
-  return { iops: read.iops, latency: (read.clat_ns.percentile['50.000000'] ?? NaN) / 1000 };
+  const [job] = jobs;
+  if (job === undefined) throw new Error('fio reported no job');
+  const { iops, clat_ns } = job.read;
+  const latency = (clat_ns.percentile['50.000000'] ?? NaN) / 1000;
+  return { iops, latency, cost: ((job.usr_cpu + job.sys_cpu) / 100 / iops) * 1e6 };
 }
 
 /** The part of fio's report that is used. */
 interface FioReport {
   readonly jobs: readonly {
+    /** Percent of one processor. */
+    readonly usr_cpu: number;
+    readonly sys_cpu: number;
     readonly read: {
       readonly iops: number;
       readonly clat_ns: { readonly percentile: Readonly<Record<string, number>> };

@@ -1,12 +1,13 @@
 // What a target costs that has nothing to do: memory of each controller, time from its start until it listens, and how
 // often it wakes up with a client connected and the controller enabled.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TargetProcess } from '../support/target-process.ts';
 import { ClientHandle } from './client-handle.ts';
 import { figure, type Effort, type Figure, type Section } from './figures.ts';
+import { processorTime } from './processor-time.ts';
 import { withScratch } from './scratch.ts';
 
 /** Time after which a started process has done what it does once. */
@@ -100,13 +101,4 @@ async function restFigures(directory: string, effort: Effort): Promise<Figure[]>
     await client?.stop();
     await target.kill();
   }
-}
-
-/** Milliseconds that all threads of a process have run. */
-function processorTime(pid: number): number {
-  const tasks = `/proc/${pid}/task`;
-  const nanoseconds = readdirSync(tasks).map((task) => {
-    return Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]);
-  });
-  return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
 }

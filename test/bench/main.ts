@@ -1,6 +1,6 @@
 // `npm run bench`: measures, prints Markdown on stdout and keeps every sample in build/bench. Progress goes to stderr.
 //
-//   npm run bench                    everything; about eight minutes
+//   npm run bench                    everything; about five minutes
 //   npm run bench -- --quick         everything, shorter: about two minutes
 //   npm run bench -- core idle       these parts alone: core, path, idle
 

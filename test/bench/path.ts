@@ -11,6 +11,7 @@ import { ClientHandle } from './client-handle.ts';
 import { compared, figure, type Effort, type Figure, type Section } from './figures.ts';
 import { runFio } from './fio.ts';
 import { choosePinning, pin } from './pin.ts';
+import { processorTime } from './processor-time.ts';
 import { withScratch } from './scratch.ts';
 
 const DEPTHS = [1, 32, 128];
@@ -34,7 +35,10 @@ interface Cell {
   readonly depth: number;
   readonly kiops: number[];
   readonly latencies: number[];
+  /** Microseconds of the target's processor time for one command. */
+  readonly costs: number[];
   readonly fioKiops: number[];
+  readonly fioCosts: number[];
   readonly fioLatencies: number[];
 }
 
@@ -73,7 +77,7 @@ async function measureIn(
     for (let round = 1; round <= effort.rounds; round++) {
       progress(`whole path: round ${round} of ${effort.rounds}`);
       for (const cell of cells)
-        await sample(cell, { client, fio, file, effort, seed: round, processor: pinning?.server });
+        await sample(cell, { client, target, fio, file, effort, seed: round, processor: pinning?.server });
     }
     return section(cells, effort, pinning !== undefined);
   } finally {
@@ -83,11 +87,21 @@ async function measureIn(
 }
 
 function newCell(storage: Storage, depth: number): Cell {
-  return { storage, depth, kiops: [], latencies: [], fioKiops: [], fioLatencies: [] };
+  return {
+    storage,
+    depth,
+    kiops: [],
+    latencies: [],
+    costs: [],
+    fioKiops: [],
+    fioCosts: [],
+    fioLatencies: [],
+  };
 }
 
 interface Round {
   readonly client: ClientHandle;
+  readonly target: TargetProcess;
   readonly fio: string;
   readonly file: string;
   readonly effort: Effort;
@@ -97,12 +111,15 @@ interface Round {
 }
 
 /** One slice through the target, and one of fio where there is a file. */
-async function sample(cell: Cell, { client, fio, file, effort, seed, processor }: Round): Promise<void> {
+async function sample(cell: Cell, round: Round): Promise<void> {
+  const { client, target, fio, file, effort, seed, processor } = round;
   const { storage, depth } = cell;
   const { bytes, nsid } = storage;
   const milliseconds = effort.sliceMs;
   const load = { nsid, depth, milliseconds, bytes, opcode: NVM_READ, random: true, commandBytes: 4096, seed };
+  const before = processorTime(target.pid);
   const { commands, seconds, latency } = await client.slice(load);
+  cell.costs.push(((processorTime(target.pid) - before) * 1000) / commands);
   cell.kiops.push(commands / seconds / 1000);
   if (latency !== undefined) cell.latencies.push(latency);
   if (storage.direct === undefined) return;
@@ -110,6 +127,7 @@ async function sample(cell: Cell, { client, fio, file, effort, seed, processor }
   const result = await runFio(fio, fioLoad);
   cell.fioKiops.push(result.iops / 1000);
   cell.fioLatencies.push(result.latency);
+  cell.fioCosts.push(result.cost);
 }
 
 /** Every byte of the RAM disk is written, every page of the file is cached, and both sides' code is compiled. */
@@ -148,15 +166,12 @@ function section(cells: readonly Cell[], effort: Effort, pinned: boolean): Secti
   const figures = cells.flatMap((cell): Figure[] => {
     const name = `${cell.storage.name}, queue depth ${cell.depth}`;
     const withFio = cell.storage.direct !== undefined;
-    const rate = withFio
-      ? compared(name, 'kIOPS', cell.kiops, { name: 'fio', samples: cell.fioKiops })
-      : figure(name, 'kIOPS', cell.kiops);
-    if (cell.depth !== 1) return [rate];
-    const latencyName = `${name}: median latency`;
-    const latency = withFio
-      ? compared(latencyName, 'µs', cell.latencies, { name: 'fio', samples: cell.fioLatencies })
-      : figure(latencyName, 'µs', cell.latencies);
-    return [rate, latency];
+    const beside = (label: string, unit: string, ours: number[], theirs: number[]): Figure =>
+      withFio ? compared(label, unit, ours, { name: 'fio', samples: theirs }) : figure(label, unit, ours);
+    const rate = beside(name, 'kIOPS', cell.kiops, cell.fioKiops);
+    if (cell.depth === 1)
+      return [rate, beside(`${name}: median latency`, 'µs', cell.latencies, cell.fioLatencies)];
+    return [rate, beside(`${name}: processor time of a read`, 'µs', cell.costs, cell.fioCosts)];
   });
   const method =
     'Random reads of 4 KiB by a client in its own process over vfio-user: queues and data in shared memory, shadow ' +

@@ -43,5 +43,5 @@ const skip =
   hasFio === undefined ? 'fio is neither installed nor fetched yet: npm run bench fetches it' : false;
 
 test('the whole path', { skip }, async () => {
-  check(await measurePath(SMOKE, quiet), 12);
+  check(await measurePath(SMOKE, quiet), 18);
 });
