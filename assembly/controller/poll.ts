@@ -18,7 +18,7 @@ import {
   tailOffset,
 } from '../queue/doorbell.ts';
 import { interruptPending } from '../queue/interrupt.ts';
-import { walkNext } from '../queue/slots.ts';
+import { walkNext, walksCount } from '../queue/slots.ts';
 import { FETCH_CORKED, FETCH_READY, fetchState, submissionFetch } from '../queue/submission.ts';
 import { ARBITRATION_BURST_UNLIMITED, ARBITRATION_BURST_WIDTH } from '../spec/nvme-features.ts';
 import {
@@ -66,16 +66,16 @@ export function queuePoll(budget: u32, now: u64): u32 {
   return continued + fetched + (s.published - published);
 }
 
-/** Runs each waiting command once, in order. Those that still miss a window queue up anew behind the last of them. */
+/**
+ * Runs each waiting command once, in order. Those that still miss a window queue up anew behind the last of them. An
+ * Abort among them, which a resume has put there, may take others out.
+ */
 function walksRetry(s: Scheduler): u32 {
-  const last = s.walkLast;
   let count: u32 = 0;
-  while (true) {
-    const slot = walkNext();
-    const end = <u16>slot.index == last;
-    if (commandRun(slot)) count++;
-    if (end) return count;
+  for (let left = walksCount(); left != 0 && s.walkFirst != SLOT_NONE; left--) {
+    if (commandRun(walkNext())) count++;
   }
+  return count;
 }
 
 /** One round over the queues: the admin queue, then the I/O queues from where the budget of the last round ended. */

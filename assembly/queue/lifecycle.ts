@@ -44,8 +44,8 @@ export function completionQueueCreate(qid: u32, base: u64, size: u32, vector: u3
   cq.interrupts = interrupts ? 1 : 0;
   cq.waitingFirst = SLOT_NONE;
   cq.waitingLast = SLOT_NONE;
-  // No entry is on its way: the note names a count that the queue has not reached.
-  cq.publishing = 0xffffffff;
+  // No entry is on its way, nor was one published last: the note names a count that the queue is far from.
+  cq.publishing = 0x80000000;
   cq.state = QUEUE_LIVE;
 }
 
@@ -79,8 +79,8 @@ export function submissionQueueDelete(sq: SubmissionQueue, deleter: Slot): bool 
     submissionForget(sq);
     return true;
   }
-  sq.state = QUEUE_DELETING;
   sq.deleter = <u16>deleter.index;
+  sq.state = QUEUE_DELETING;
   deleter.state = SLOT_WAITING;
   Scheduler.get().live &= ~((<u64>1) << (sq.qid - 1));
   return false;

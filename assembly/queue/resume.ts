@@ -6,6 +6,7 @@
 // writes of the same blocks may be repeated, since the guest does not know yet that they were done.
 
 import { QUEUE_COUNT } from '../abi/memory-map.ts';
+import { ADMIN_DELETE_IO_SQ } from '../spec/nvme.ts';
 import {
   CompletionQueue,
   QUEUE_ABSENT,
@@ -37,13 +38,10 @@ export function queuesResume(): void {
   s.requestsOutstanding = 0;
   s.completing = 0;
   s.live = 0;
-  for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) {
-    const sq = SubmissionQueue.at(qid);
-    sq.outstanding = 0;
-    if (qid != 0 && sq.state == QUEUE_LIVE) s.live |= (<u64>1) << (qid - 1);
-    completionQueueResume(CompletionQueue.at(qid));
-  }
+  for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) completionQueueResume(CompletionQueue.at(qid));
+  for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) submissionQueueResume(s, SubmissionQueue.at(qid));
   slotsRelist();
+  for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) publishedFree(CompletionQueue.at(qid));
   for (let index: u32 = 0; index < s.slotLimit; index++) ownerCheck(Slot.at(index));
   for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) publishingFirst(CompletionQueue.at(qid));
   for (let index: u32 = 0; index < s.slotLimit; index++) slotResume(Slot.at(index));
@@ -59,11 +57,27 @@ function completionQueueResume(cq: CompletionQueue): void {
   const s = Scheduler.get();
   cq.waitingFirst = SLOT_NONE;
   cq.waitingLast = SLOT_NONE;
+  cq.submissionQueues = 0;
   const used = ringUsed(cq.head, cq.tail, cq.size);
   cq.places = cq.size - 1 - used;
   if (used == 0 || cq.interrupts == 0) return;
   store<u8>(s.vectors + cq.vector, 1);
   s.interrupts = 1;
+}
+
+function submissionQueueResume(s: Scheduler, sq: SubmissionQueue): void {
+  sq.outstanding = 0;
+  if (sq.state == QUEUE_ABSENT) return;
+  CompletionQueue.at(sq.cqid).submissionQueues++;
+  if (sq.qid != 0 && sq.state == QUEUE_LIVE) s.live |= (<u64>1) << (sq.qid - 1);
+}
+
+/** The entry that was published last is not written again, even where its slot did not come to be free. */
+function publishedFree(cq: CompletionQueue): void {
+  if (cq.state == QUEUE_ABSENT || <u32>cq.publishing + 1 != cq.posted) return;
+  const tag = <u32>(cq.publishing >> 32);
+  const slot = Slot.at(tag & 0xffff);
+  if (slot.tag == tag && slot.state == SLOT_COMPLETING) slotFree(slot);
 }
 
 /** Frees slots whose command was not fetched yet or is no queue's any more; counts the others where they belong. */
@@ -104,17 +118,26 @@ function publishingFirst(cq: CompletionQueue): void {
 function slotResume(slot: Slot): void {
   switch (slot.state) {
     case SLOT_WAITING:
-      if (SubmissionQueue.at(slot.sqe.cdw10 & 0xff).deleter == <u16>slot.index) return;
-      runAgain(slot);
+      // The queue it waited for is gone, and that was all it had to do.
+      if (!deletes(slot)) completionPost(slot);
       return;
     case SLOT_WALKING:
     case SLOT_ISSUED:
-      runAgain(slot);
+      if (deletes(slot)) slot.state = SLOT_WAITING;
+      else runAgain(slot);
       return;
     case SLOT_COMPLETING:
       if (!slot.permit) parkedComplete(slot);
       else if (!waits(slot)) completionPost(slot);
   }
+}
+
+/** Whether a submission queue that is being deleted completes this command when it is gone. */
+function deletes(slot: Slot): bool {
+  const qid = slot.sqe.cdw10;
+  if (slot.sqid != 0 || slot.sqe.opcode != <u8>ADMIN_DELETE_IO_SQ || qid >= <u32>QUEUE_COUNT) return false;
+  const sq = SubmissionQueue.at(qid);
+  return sq.state == QUEUE_DELETING && sq.deleter == <u16>slot.index;
 }
 
 function runAgain(slot: Slot): void {

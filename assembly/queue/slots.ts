@@ -97,6 +97,13 @@ export function walkNext(): Slot {
   return slot;
 }
 
+/** How many slots wait to run again. */
+export function walksCount(): u32 {
+  let count: u32 = 0;
+  for (let index = Scheduler.get().walkFirst; index != SLOT_NONE; index = Slot.at(index).next) count++;
+  return count;
+}
+
 /** Takes one slot out of the list of those that run again. */
 export function walkRemove(slot: Slot): void {
   const s = Scheduler.get();
