@@ -44,6 +44,7 @@ import {
   CSTS_CFS,
   CSTS_RDY,
   CSTS_SHST_COMPLETE,
+  CSTS_SHST_NORMAL,
   CSTS_SHST_OCCURRING,
   CSTS_SHST_SHIFT,
   CSTS_SHST_WIDTH,
@@ -156,6 +157,8 @@ export function shutdownContinue(slot: Slot): void {
 function enable(): void {
   const c = controller();
   c.life = LIFE_ENABLING;
+  // A shutdown that was asked for while EN was 0 belongs to the life before.
+  if (field(c.cc, CC_SHN_SHIFT, CC_SHN_WIDTH) == <u32>CC_SHN_NONE) shutdownStatus(CSTS_SHST_NORMAL);
   if (requestsOutstanding() == 0) ready();
 }
 
@@ -215,6 +218,7 @@ function disabled(): void {
   eventRecord(EVENT_CONTROLLER_DISABLED, 0, 0, 0, 0, 0, 0);
   // The guest did not wait for RDY to fall before it enabled the controller again.
   if ((c.cc & CC_EN) != 0) enable();
+  shutdownBegin();
 }
 
 function fail(reason: u32, value: u64): void {

@@ -33,7 +33,9 @@ import { registerWrite } from '../../assembly/controller/registers.ts';
 import { controllerFail, controllerReset } from '../../assembly/controller/state.ts';
 import { requestsTake } from '../../assembly/queue/requests.ts';
 import { requestsOutstanding } from '../../assembly/queue/slots.ts';
+import { FID_NUMBER_OF_QUEUES } from '../../assembly/spec/nvme-features.ts';
 import {
+  ADMIN_GET_FEATURES,
   REG_ACQ,
   REG_ACQ_HIGH,
   REG_AQA,
@@ -57,6 +59,7 @@ import {
 import {
   CC_ENABLED,
   boot,
+  command,
   configFill,
   enable,
   eventsOf,
@@ -321,6 +324,26 @@ describe('shutdown', () => {
     expect<u32>(eventsOf(EVENT_CONTROLLER_SHUTDOWN)).toBe(1);
     registerWrite(REG_CC, 0);
     expect<u32>(reg(REG_CSTS)).toBe(0);
+  });
+
+  test('of a disabled controller it is complete at once and does not outlive the next enable', () => {
+    start();
+    registerWrite(REG_CC, 1 << 14);
+    expect<u32>(reg(REG_CSTS)).toBe(SHST_COMPLETE);
+    registerWrite(REG_CC, 0);
+    enable();
+    expect<u32>(reg(REG_CSTS)).toBe(1);
+    expect<u32>(command(ADMIN_GET_FEATURES, 0, FID_NUMBER_OF_QUEUES)).toBe(0);
+  });
+
+  test('that is asked for while a reset waits for requests is not forgotten', () => {
+    boot(NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_VOLATILE_CACHE, NAMESPACE_FLAG_ACTIVE);
+    registerWrite(REG_CC, CC_ENABLED | (1 << 14));
+    expect<u32>(requestsTake()).toBe(1);
+    registerWrite(REG_CC, 0);
+    registerWrite(REG_CC, 1 << 14);
+    completeFirst(0);
+    expect<u32>(reg(REG_CSTS)).toBe(SHST_COMPLETE);
   });
 
   test('with caches each namespace is flushed first, even when a flush fails', () => {
