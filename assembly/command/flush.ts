@@ -10,13 +10,17 @@ import { ISSUE, Slot } from '../wire/slot.ts';
 import { DONE, refuse } from '../wire/status.ts';
 
 export function flush(slot: Slot, namespace: Namespace): u32 {
-  const sqe = slot.sqe;
-  if (reserved(sqe) != 0) return refuse(STATUS_INVALID_FIELD);
-  // Without a volatile cache every completed write is durable already.
+  return reserved(slot.sqe) != 0 ? refuse(STATUS_INVALID_FIELD) : flushNamespace(slot, namespace);
+}
+
+/** The slot describes a flush of its command's namespace; without a volatile cache all is durable already: DONE. */
+export function flushNamespace(slot: Slot, namespace: Namespace): u32 {
   if (!(namespace.flags & NAMESPACE_FLAG_VOLATILE_CACHE)) return DONE;
-  slot.requestNsid = <u16>sqe.nsid;
+  slot.requestNsid = <u16>slot.sqe.nsid;
   slot.requestLength = 0;
   slot.requestOffset = 0;
+  slot.requestFlags = 0;
+  slot.segmentCount = 0;
   slot.operation = <u16>OPERATION_FLUSH;
   return ISSUE;
 }

@@ -10,12 +10,14 @@ import {
   OPERATION_COPY_OUT,
   OPERATION_READ,
   OPERATION_WRITE,
+  OPERATION_WRITE_ZEROES,
+  REQUEST_FLAG_FUA,
 } from '../abi/records.ts';
 import { logPageRead } from '../admin/get-log-page.ts';
 import { adminExecute, adminSupported } from '../admin/index.ts';
 import { blockStatus } from '../command/block-result.ts';
 import { datasetManagement, datasetManagementRanges } from '../command/dataset-management.ts';
-import { flush, flushBroadcast } from '../command/flush.ts';
+import { flush, flushBroadcast, flushNamespace } from '../command/flush.ts';
 import { read } from '../command/read.ts';
 import { write } from '../command/write.ts';
 import { writeZeroes } from '../command/write-zeroes.ts';
@@ -131,10 +133,16 @@ function commandReturned(slot: Slot, result: u32): void {
     commandEnd(slot, DONE);
   } else if (operation == OPERATION_WRITE) {
     healthWritten(slot.requestLength);
-    commandEnd(slot, DONE);
+    commandProceed(slot, writeSettle(slot));
   } else {
     commandProceed(slot, commandContinue(slot, operation));
   }
+}
+
+/** A write that began before the guest switched the volatile write cache off is flushed before it completes. */
+function writeSettle(slot: Slot): u32 {
+  if (writeCacheEnabled() || (slot.requestFlags & REQUEST_FLAG_FUA) != 0) return DONE;
+  return flushNamespace(slot, Namespace.at(slot.sqe.nsid));
 }
 
 /** A request has succeeded that need not be the whole of its command. */
@@ -142,6 +150,7 @@ function commandContinue(slot: Slot, operation: u32): u32 {
   if (slot.stage == STAGE_FLUSH_ALL) return flushAllNext(slot);
   // Of all commands Dataset Management alone reads data from the guest that are for the core.
   if (operation == OPERATION_COPY_IN) return datasetManagementRanges(slot, Namespace.at(slot.sqe.nsid));
+  if (operation == OPERATION_WRITE_ZEROES) return writeSettle(slot);
   if (operation == OPERATION_COPY_OUT && slot.sqid == 0 && slot.sqe.opcode == ADMIN_GET_LOG_PAGE)
     logPageRead(slot);
   return DONE;

@@ -40,7 +40,7 @@ describe('a write that is under way when the cache is switched off', () => {
       assert.equal(guest.driver.reap(1), 0, 'completed before it was durable');
       assert.deepEqual(
         guest.pending.map(({ operation, nsid, length }) => [operation, nsid, length]),
-        [[abi.OPERATION_FLUSH, 1, 0n]],
+        [[abi.OPERATION_FLUSH, 1, 0]],
       );
       guest.complete();
       assert.equal(guest.reap(1).length, 1);
