@@ -155,6 +155,8 @@ export const ENTRY_SIZE_MAX_SHIFT = 4;
 export const ONCS_DATASET_MANAGEMENT = 1 << 2;
 /** ONCS bit 3: Write Zeroes. */
 export const ONCS_WRITE_ZEROES = 1 << 3;
+/** ONCS bit 4: Save (SV) in Set Features and Select (SEL) in Get Features may be other than 0. */
+export const ONCS_SAVE_AND_SELECT = 1 << 4;
 /** VWC bit 0: a volatile write cache is present. */
 export const VWC_PRESENT = 1 << 0;
 /** VWC bits 2:1: what Flush does with the broadcast NSID. */

@@ -145,7 +145,7 @@ describe('Identify Controller (01h)', () => {
     expect<u32>(data8(IDCTRL_CQES)).toBe(0x44);
     expect<u32>(data16(IDCTRL_MAXCMD)).toBe(48, '64 slots less the reserve of 16');
     expect<u32>(data32(IDCTRL_NN)).toBe(256);
-    expect<u32>(data16(IDCTRL_ONCS)).toBe(0x0c);
+    expect<u32>(data16(IDCTRL_ONCS)).toBe(0x1c);
     expect<u32>(data8(IDCTRL_VWC)).toBe(6, 'no cache, Flush takes the broadcast NSID');
     expect<u32>(data32(IDCTRL_SGLS)).toBe(0);
     expect<bool>(dataAll(2048, 2048, 0)).toBe(true);
