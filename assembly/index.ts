@@ -2,10 +2,10 @@
 
 import { abiVersion, coreInit, coreResume, memoryAdd, memoryRemove } from './controller/core.ts';
 import { completionsPost } from './controller/dispatch.ts';
-import { eventsTake } from './queue/event-records.ts';
 import { deadlineNext, doorbellWrite, interruptAsserted, queueArm, queuePollAt } from './controller/poll.ts';
 import { registerRead, registerWrite } from './controller/registers.ts';
 import {
+  eventsTake,
   interruptsTake,
   requestsOutstanding,
   requestsTake,

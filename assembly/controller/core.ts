@@ -58,6 +58,8 @@ export function coreResume(windowBase: u32, windowCount: u32): u32 {
   if (result != INIT_OK) return result;
   memoryBegin(windowBase, windowCount);
   queuesResume();
+  // Whatever waits has another try at the next poll, which is due before any sleep.
+  Guest.get().missRefused = 1;
   return INIT_OK;
 }
 

@@ -58,7 +58,8 @@ export function queuePoll(budget: u32, now: u64): u32 {
   const published = s.published;
   if (s.completing != 0) completionsRetry();
   if (s.eventFirst != SLOT_NONE) eventsRetry();
-  const continued = s.walkFirst != SLOT_NONE ? walksRetry(s) : 0;
+  const waiting = s.walkFirst != SLOT_NONE && controller().life == LIFE_READY;
+  const continued = waiting ? walksRetry(s) : 0;
   const fetched = controllerEnabled() ? queuesServe(s, budget) : 0;
   stateAdvance();
   // Whoever had no turn, because the budget was used up, keeps its window for the next poll.

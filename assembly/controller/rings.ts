@@ -1,8 +1,9 @@
 // The rings that the caller takes, and the windows it fills: exported as they are.
 
 import { windowFilled, windowsTake } from '../guest/windows.ts';
+import { eventsTake } from '../queue/event-records.ts';
 import { interruptsTake } from '../queue/interrupt.ts';
 import { requestsTake } from '../queue/requests.ts';
 import { requestsOutstanding } from '../queue/slots.ts';
 
-export { interruptsTake, requestsOutstanding, requestsTake, windowFilled, windowsTake };
+export { eventsTake, interruptsTake, requestsOutstanding, requestsTake, windowFilled, windowsTake };

@@ -375,10 +375,9 @@ function agreesApart(slot: Slot, prp1: u64, prp2: u64, bytes: u32, need: u32): b
   if (expected < 0) return status == <u32>(-1 - expected);
   if (status != STATUS_SUCCESS) return false;
   let piece: i32 = 0;
-  let used: u64 = 0;
   for (let index: u32 = 0; index < slot.segmentCount; index++) {
     const segment = Segment.at(slot.segments + index * SEGMENT_BYTES);
-    used = 0;
+    let used: u64 = 0;
     while (used < segment.length) {
       if (piece == expected || load<u64>(PIECES + piece * 16) != segment.address + used) return false;
       used += load<u64>(PIECES + piece * 16, 8);

@@ -1,7 +1,7 @@
 // Submission and completion queues: places, slots, what is fetched and when, what is published and in what order; small
 // rings exhaustively.
 
-import { QUEUE_COUNT, SLOT_ADMIN_RESERVE } from '../../assembly/abi/memory-map.ts';
+import { SLOT_ADMIN_RESERVE } from '../../assembly/abi/memory-map.ts';
 import {
   completionPost,
   completionsRetry,
@@ -13,16 +13,8 @@ import {
   placeReserve,
 } from '../../assembly/queue/completion.ts';
 import { interruptPending, interruptsTake } from '../../assembly/queue/interrupt.ts';
-import {
-  completionQueueCreate,
-  ioQueuesExist,
-  queuesReset,
-  submissionQueueCreate,
-  submissionQueueDelete,
-} from '../../assembly/queue/lifecycle.ts';
+import { completionQueueCreate, submissionQueueCreate } from '../../assembly/queue/lifecycle.ts';
 import { completionSlot, requestIssue, requestsTake } from '../../assembly/queue/requests.ts';
-import { queuesResume } from '../../assembly/queue/resume.ts';
-import { ringUsed } from '../../assembly/queue/ring.ts';
 import { requestsOutstanding } from '../../assembly/queue/slots.ts';
 import {
   FETCH_CORKED,
@@ -35,23 +27,9 @@ import {
   submissionFetch,
 } from '../../assembly/queue/submission.ts';
 import { Cqe } from '../../assembly/wire/cqe.ts';
-import {
-  CompletionQueue,
-  QUEUE_ABSENT,
-  QUEUE_DELETING,
-  Scheduler,
-  SubmissionQueue,
-} from '../../assembly/wire/queue.ts';
+import { CompletionQueue, Scheduler, SubmissionQueue } from '../../assembly/wire/queue.ts';
 import { Completion, Request } from '../../assembly/wire/request.ts';
-import {
-  Slot,
-  SLOT_COMPLETING,
-  SLOT_FREE,
-  SLOT_ISSUED,
-  SLOT_NONE,
-  SLOT_ORPHAN,
-  SLOT_WALKING,
-} from '../../assembly/wire/slot.ts';
+import { Slot, SLOT_NONE, SLOT_WALKING } from '../../assembly/wire/slot.ts';
 import {
   APART,
   guestBegin,
@@ -62,50 +40,7 @@ import {
   regionWithout,
   WINDOWS,
 } from './support/guest.ts';
-
-const SQ_BASE: u32 = 0x10000;
-const CQ_BASE: u32 = 0x20000;
-const SLOTS: u32 = 64;
-
-/** One pair, queue 1, with interrupts on vector 3, in memory that is always there. */
-function pair(size: u32): void {
-  guestBegin(2, SLOTS);
-  guestRegion(0, 4 << 20, READ_WRITE);
-  guestShow(2);
-  memory.fill(WINDOWS, 0, 0x40000);
-  completionQueueCreate(1, CQ_BASE, size, 3, true);
-  submissionQueueCreate(1, SQ_BASE, size, 1);
-}
-
-/** Writes entry `index` with this CID, wherever guest memory begins. */
-function entry(index: u32, cid: u32, at: u32 = WINDOWS): void {
-  memory.fill(at + SQ_BASE + index * 64, <u8>cid, 64);
-  store<u16>(at + SQ_BASE + index * 64, <u16>cid, 2);
-}
-
-function cqe(index: u32): Cqe {
-  return Cqe.at(WINDOWS + CQ_BASE + index * 16);
-}
-
-/** places + reserved + used = size - 1, where reserved = slots that hold a permit. */
-function invariant(cqid: u32): bool {
-  const cq = CompletionQueue.at(cqid);
-  let reserved: u32 = 0;
-  for (let index: u32 = 0; index < SLOTS; index++) {
-    const slot = Slot.at(index);
-    if (slot.state != SLOT_FREE && slot.state != SLOT_ORPHAN && <u32>slot.cqid == cqid)
-      reserved += slot.permit;
-  }
-  return cq.places + reserved + ringUsed(cq.head, cq.tail, cq.size) == cq.size - 1;
-}
-
-/** Fetches one command and completes it with success; false when there was none. */
-function serve(sq: SubmissionQueue): bool {
-  const slot = submissionFetch(sq, 1);
-  if (slot === null) return false;
-  completionPost(slot);
-  return true;
-}
+import { SQ_BASE, CQ_BASE, SLOTS, pair, entry, cqe, invariant, serve, serveAll } from './support/pair.ts';
 
 describe('completion queue', () => {
   it('has size - 1 places, which are reserved and released one by one', () => {
@@ -181,12 +116,12 @@ describe('completion queue', () => {
     pair(8);
     const sq = SubmissionQueue.at(1);
     sq.tail = 5;
-    while (serve(sq)) {}
+    serveAll(sq);
     expect(interruptsTake()).toBe(1);
     expect(interruptsTake()).toBe(0);
     CompletionQueue.at(1).interrupts = 0;
     sq.tail = 7;
-    while (serve(sq)) {}
+    serveAll(sq);
     expect(interruptsTake()).toBe(0);
   });
 
@@ -195,7 +130,7 @@ describe('completion queue', () => {
     expect(interruptPending(0)).toBe(false);
     const sq = SubmissionQueue.at(1);
     sq.tail = 2;
-    while (serve(sq)) {}
+    serveAll(sq);
     expect(interruptPending(0)).toBe(true);
     expect(interruptPending(1 << 3)).toBe(false);
     headMove(CompletionQueue.at(1), 1);
@@ -413,152 +348,5 @@ describe('requests', () => {
     completionPost(slot);
     expect(completionSlot(0) === null).toBe(true);
     expect(requestsOutstanding()).toBe(0);
-  });
-});
-
-describe('deleting and resetting', () => {
-  it('deletes an idle queue at once, a busy one after its last command', () => {
-    pair(8);
-    completionQueueCreate(0, CQ_BASE + 0x1000, 8, 0, true);
-    submissionQueueCreate(0, 0x30000, 8, 0);
-    const admin = SubmissionQueue.at(0);
-    admin.tail = 1;
-    const deleter = submissionFetch(admin, 1)!;
-    const sq = SubmissionQueue.at(1);
-    sq.tail = 3;
-    const first = submissionFetch(sq, 1)!;
-    const second = submissionFetch(sq, 1)!;
-    expect(submissionQueueDelete(sq, deleter)).toBe(false);
-    expect(sq.state).toBe(QUEUE_DELETING);
-    expect(Scheduler.get().live).toBe(0);
-    completionPost(second);
-    expect(CompletionQueue.at(0).tail).toBe(0);
-    completionPost(first);
-    expect(sq.state).toBe(QUEUE_ABSENT);
-    expect(CompletionQueue.at(1).submissionQueues).toBe(0);
-    expect(CompletionQueue.at(0).tail).toBe(1);
-    expect(ioQueuesExist()).toBe(true);
-  });
-
-  it('withdraws what nobody took and keeps as orphans what somebody did', () => {
-    pair(8);
-    const sq = SubmissionQueue.at(1);
-    sq.tail = 4;
-    const taken = submissionFetch(sq, 1)!;
-    requestIssue(taken);
-    expect(requestsTake()).toBe(1);
-    const tag = taken.tag;
-    requestIssue(submissionFetch(sq, 1)!);
-    submissionFetch(sq, 1);
-    queuesReset();
-    expect(requestsTake()).toBe(0);
-    expect(requestsOutstanding()).toBe(1);
-    expect(taken.state).toBe(SLOT_ORPHAN);
-    expect(Scheduler.get().slotsFree).toBe(SLOTS - 1);
-    for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) {
-      expect(SubmissionQueue.at(qid).state).toBe(QUEUE_ABSENT);
-      expect(CompletionQueue.at(qid).state).toBe(QUEUE_ABSENT);
-    }
-    Completion.at(0).slot = tag;
-    expect(completionSlot(0) === null).toBe(true);
-    expect(requestsOutstanding()).toBe(0);
-    expect(Scheduler.get().slotsFree).toBe(SLOTS);
-  });
-});
-
-/** Puts the scheduler's lists and counts into disorder: a resume must not believe any of them. */
-function scramble(): void {
-  const s = Scheduler.get();
-  s.slotFirst = 5;
-  s.slotsFree = 1;
-  s.walkFirst = 3;
-  s.walkLast = 4;
-  s.completing = 9;
-  s.requestCount = 3;
-  s.requestsOutstanding = 7;
-  s.live = 0;
-  CompletionQueue.at(1).places = 0;
-  SubmissionQueue.at(1).outstanding = 99;
-}
-
-describe('resuming', () => {
-  it('runs again what was issued, and makes lists and counts anew', () => {
-    pair(8);
-    const sq = SubmissionQueue.at(1);
-    const cq = CompletionQueue.at(1);
-    sq.tail = 5;
-    serve(sq);
-    requestIssue(submissionFetch(sq, 1)!);
-    const walking = submissionFetch(sq, 1)!;
-    scramble();
-    queuesResume();
-    const s = Scheduler.get();
-    expect(s.live).toBe(1);
-    expect(sq.outstanding).toBe(2);
-    expect(cq.places).toBe(4);
-    expect(s.slotsFree).toBe(SLOTS - 2);
-    expect(s.requestsOutstanding).toBe(0);
-    expect(walking.state).toBe(SLOT_WALKING);
-    expect(s.walkFirst).not.toBe(SLOT_NONE);
-    expect(invariant(1)).toBe(true);
-    expect(interruptsTake()).toBe(1);
-  });
-
-  it('forgets entries whose fetch was not committed: they are still in the queue', () => {
-    pair(8);
-    const sq = SubmissionQueue.at(1);
-    sq.tail = 5;
-    submissionFetch(sq, 1);
-    const head = sq.head;
-    const sequence = sq.sequence;
-    submissionFetch(sq, 2);
-    // As if the process had died before the atomic store of head and sequence.
-    sq.head = head;
-    sq.sequence = sequence;
-    scramble();
-    queuesResume();
-    expect(Scheduler.get().slotsFree).toBe(SLOTS - 1);
-    expect(sq.outstanding).toBe(1);
-    expect(invariant(1)).toBe(true);
-  });
-
-  it('writes the entry that was on its way again, in the same place, before any other', () => {
-    for (let died = 0; died < 4; died++) {
-      pair(8);
-      const sq = SubmissionQueue.at(1);
-      const cq = CompletionQueue.at(1);
-      for (let index: u32 = 0; index < 4; index++) entry(index, 0x60 + index);
-      sq.tail = 4;
-      const first = submissionFetch(sq, 1)!;
-      const second = submissionFetch(sq, 1)!;
-      const secondTag = second.tag;
-      // 0: before the entry was written; 1: after it, before the tail moved; 2: so, though the slot is free already;
-      // 3: after the tail moved.
-      if (died == 0) {
-        cq.publishing = (<u64>cq.posted) | ((<u64>secondTag) << 32);
-        second.state = SLOT_COMPLETING;
-      } else {
-        completionPost(second);
-      }
-      if (died == 1) {
-        second.generation--;
-        second.permit = 1;
-        second.state = SLOT_COMPLETING;
-      }
-      if (died == 1 || died == 2) {
-        cq.tail = 0;
-        cq.posted = 0;
-      }
-      scramble();
-      queuesResume();
-      completionsRetry();
-      expect(cqe(0).cid).toBe(0x61);
-      expect(cq.tail).toBe(1);
-      expect(invariant(1)).toBe(true);
-      requestIssue(first);
-      expect(first.state).toBe(SLOT_ISSUED);
-      completionPost(first);
-      expect(cqe(1).cid).toBe(0x60);
-    }
   });
 });
