@@ -51,8 +51,8 @@ export async function measureCore(effort: Effort): Promise<Section> {
       figures.push(compared(each.name, 'ns', ours, { name: 'plain C', samples: theirs }));
     }
     const method =
-      `Nanoseconds of one command in the core: fetched, checked, PRPs walked, request record, completed at once, CQE. ` +
-      `${BATCH} commands at a time, no I/O, no guest; slices of ${effort.coreBatches * BATCH} commands in turns.`;
+      'Nanoseconds of one command in the core: fetched, checked, PRPs walked, request record, completed at once, ' +
+      `CQE. ${BATCH} commands at a time, no I/O, no guest; slices of ${effort.coreBatches * BATCH} commands in turns.`;
     return { title: 'The core alone', method, figures };
   } finally {
     loop.stop();

@@ -37,7 +37,7 @@ export interface Effort {
   readonly coreRounds: number;
   /** Size of the file. */
   readonly fileBytes: number;
-  /** How long a target has had nothing to do before it is watched: JavaScript's collector tidies up once in this time. */
+  /** Rest before an idle target is watched, milliseconds: JavaScript's collector tidies up once meanwhile. */
   readonly quietMs: number;
   /** How long the idle target is watched, milliseconds. */
   readonly idleMs: number;

@@ -1,5 +1,5 @@
-// Puts the two sides of the whole path on a processor each. Left alone, the scheduler of a busy machine likes to put two
-// processes that wake each other on the same one, where two that poll only take turns.
+// Puts the two sides of the whole path on a processor each. Left alone, the scheduler of a busy machine likes to put
+// two processes that wake each other on the same one, where two that poll only take turns.
 
 import { availableParallelism } from 'node:os';
 import { findProgram, tryCommand } from '../../host/demo/command.ts';

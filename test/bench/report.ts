@@ -44,8 +44,10 @@ export function describeMachine(loadBefore: number): Machine {
 export function reportText({ taken, seconds, machine, sections }: Report): string {
   const { node, kernel, cpu, cpus, memoryGiB, loadBefore, loadAfter } = machine;
   const lines = [
-    `Taken ${taken} in ${Math.round(seconds)} s: Node.js ${node}, Linux ${kernel}, ${cpus} × ${cpu}, ${memoryGiB} GiB; ` +
-      `load average ${loadBefore} before and ${loadAfter} after. Medians with the best sample beside them; a ratio is the median of the ratios of samples taken one after the other.`,
+    `Taken ${taken} in ${Math.round(seconds)} s: Node.js ${node}, Linux ${kernel}, ` +
+      `${cpus} × ${cpu}, ${memoryGiB} GiB; ` +
+      `load average ${loadBefore} before and ${loadAfter} after. Medians with the best sample ` +
+      'beside them; a ratio is the median of the ratios of samples taken one after the other.',
   ];
   for (const { title, method, figures } of sections) {
     lines.push('', `### ${title}`, '', method, '');
