@@ -182,8 +182,10 @@ void FileStorage::writeZeros(Request& request, Uring& uring) {
   }
   request.stage = Stage::WRITE_ZEROS;
   const auto bytes = static_cast<unsigned>(std::min(request.length - request.done, CHUNK_BYTES));
+  // Before there is an SQE: this may throw.
+  const void* zeros = zeroChunk();
   uring.queue(request, [&](io_uring_sqe* sqe) {
-    io_uring_prep_write(sqe, options_.fd, zeroChunk(), bytes, position(request));
+    io_uring_prep_write(sqe, options_.fd, zeros, bytes, position(request));
   });
 }
 

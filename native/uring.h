@@ -52,7 +52,7 @@ class Uring {
 
   // The storages' side.
 
-  /** Queues one operation for the request: `prepare` fills the SQE. */
+  /** Queues one operation for the request: `prepare` fills the SQE and does not throw. */
   template <class Prepare>
   void queue(Request& request, Prepare prepare) {
     io_uring_sqe* sqe = closing_ ? nullptr : nextSqe();
