@@ -5,9 +5,12 @@
 import {
   COMPLETION_BASE,
   COMPLETION_BYTES,
+  EVENT_COUNT,
   HEADER_BASE,
   INTERRUPT_BASE,
+  INTERRUPT_COUNT,
   REGION_MAILBOX_BASE,
+  SLOT_COUNT,
   WINDOW_BASE_MIN,
   WINDOW_BYTES,
   WINDOW_COUNT_DEFAULT,
@@ -268,7 +271,7 @@ export class Core {
 
   /** Number of request records; `request(0)` is the first. All records are valid until the next call. */
   requestsTake(): number {
-    return this.#call(this.#exports.requests_take, 0);
+    return this.#take(this.#exports.requests_take, SLOT_COUNT);
   }
 
   request(index: number): RequestRecord {
@@ -277,7 +280,7 @@ export class Core {
 
   /** Number of windows to fill; the guest cannot go on without. */
   windowsTake(): number {
-    return this.#call(this.#exports.windows_take, 0);
+    return this.#take(this.#exports.windows_take, this.windowCount);
   }
 
   /** Which window the miss `index` wants filled. */
@@ -294,7 +297,7 @@ export class Core {
 
   /** Number of vectors to signal. */
   interruptsTake(): number {
-    return this.#call(this.#exports.interrupts_take, 0);
+    return this.#take(this.#exports.interrupts_take, INTERRUPT_COUNT);
   }
 
   interruptVector(index: number): number {
@@ -302,7 +305,7 @@ export class Core {
   }
 
   eventsTake(): number {
-    return this.#call(this.#exports.events_take, 0);
+    return this.#take(this.#exports.events_take, EVENT_COUNT);
   }
 
   event(index: number): EventRecord {
@@ -370,6 +373,14 @@ export class Core {
       (region.writable ? abi.REGION_FLAG_WRITABLE : 0) |
       (region.mapped ? abi.REGION_FLAG_MAPPED : 0);
     this.view.setUint32(base + abi.REGION_FLAGS, flags, true);
+  }
+
+  /** Records that a ring of `most` holds. A core that names more has lost count: as good as a trap. */
+  #take(take: () => number, most: number): number {
+    const count = this.#call(take, 0) >>> 0;
+    if (count <= most) return count;
+    this.#failure = new WebAssembly.RuntimeError(`${count} records in a ring of ${most}`);
+    return 0;
   }
 
   /** A call into the core, unless it trapped; `failed` is the answer of one that did. */
