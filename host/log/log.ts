@@ -23,8 +23,9 @@ export interface Log {
   /** The same log, each line with these fields in front. */
   with(fields: LogFields): Log;
   /**
-   * The same log for lines that share a budget: at most LIMIT_LINES of this key in LIMIT_SECONDS. The first line of the
-   * next interval tells how many were left out (`suppressed`).
+   * The same log for lines that share a budget: at most LIMIT_LINES of this key and these fields in LIMIT_SECONDS, so
+   * that the noise of one controller hides nothing of another. The first line of the next interval tells how many
+   * were left out (`suppressed`).
    */
   limited(key: string): Log;
 }
@@ -106,7 +107,7 @@ class SinkLog implements Log {
   }
 
   limited(key: string): Log {
-    return new SinkLog(this.sink, this.fields, key);
+    return new SinkLog(this.sink, this.fields, [...Object.values(this.fields), key].join(' '));
   }
 
   private line(level: LogLevel, message: string, fields: LogFields | undefined): void {

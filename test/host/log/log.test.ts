@@ -62,6 +62,14 @@ test('a key that is limited: some lines, then their number', () => {
   assert.match(lines[LIMIT_LINES + 2] ?? '', /again\n$/);
 });
 
+test('one controller that is noisy hides nothing of another', () => {
+  const { log, lines } = logOf('info');
+  const [noisy, quiet] = [log.with({ controller: 1 }), log.with({ controller: 2 })];
+  for (let count = 0; count < 100; count++) noisy.limited('doorbell refused').warn('doorbell refused');
+  quiet.limited('doorbell refused').warn('doorbell refused');
+  assert.match(lines.at(-1) ?? '', /controller=2/);
+});
+
 test('lines that the level leaves out cost no budget', () => {
   const { log, lines } = logOf('info');
   const limited = log.limited('key');
