@@ -236,6 +236,11 @@ export interface Addon {
   fdInfo(fd: number): FdInfo;
   fdClose(fd: number): void;
   eventfdCreate(): number;
+  /**
+   * Readies an event counter that a peer passed: whether the descriptor is one, and if so it is non-blocking from now
+   * on. On any other descriptor, or on a full counter that blocks, `eventfdSignal` could fail or never return.
+   */
+  eventfdAdopt(fd: number): boolean;
   /** Adds 1 to the counter; EAGAIN (a full counter) counts as success. */
   eventfdSignal(fd: number): void;
   /** Reads and clears the counter; 0 when nothing was there. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CALLER_BASE, CALLER_SIZE, QUEUE_COUNT } from '../../assembly/abi/memory-map.ts';
 import * as abi from '../../assembly/abi/records.ts';
-import { blockResultName, blockResultOfCompletion, errnoName } from '../block/errors.ts';
+import { blockResultName, blockResultOfCompletion, errnoName, errnoOf } from '../block/errors.ts';
 import type { Core } from '../core/core.ts';
 import type { Log } from '../log/log.ts';
 import type { NativeController } from '../native.ts';
@@ -63,6 +63,8 @@ export class Controller implements Device, Driven {
   readonly #memory: GuestMemory;
   readonly #interrupts: Interrupts;
   readonly #drains = new Drains();
+  /** Windows that could not be mapped when the core asked for them, and their pages. */
+  readonly #unfilled = new Map<number, number>();
   #failureLogged = false;
   #busFaultsSeen = 0;
 
@@ -88,7 +90,9 @@ export class Controller implements Device, Driven {
   }
 
   regionRead(region: DeviceRegion, offset: number, length: number): Uint8Array {
-    return region === 'bar0' ? this.#bar0.read(offset, length) : this.#config.read(offset, length);
+    if (region === 'bar0') return this.#bar0.read(offset, length);
+    if (!this.#config.msixEnabled) this.#config.setInterruptStatus(this.#core.interruptPending());
+    return this.#config.read(offset, length);
   }
 
   regionWrite(region: DeviceRegion, offset: number, bytes: Uint8Array, done: () => void): void {
@@ -97,9 +101,14 @@ export class Controller implements Device, Driven {
       done();
       return;
     }
-    const reset = this.#config.write(offset, bytes).includes('function-level-reset');
-    if (reset) this.reset(done);
-    else done();
+    const effects = this.#config.write(offset, bytes);
+    if (effects.includes('function-level-reset')) {
+      this.reset(done);
+      return;
+    }
+    // The pin follows the level: an interrupt that was pending all the while is signalled now.
+    if (effects.includes('intx-disable')) this.intxUnmask();
+    done();
   }
 
   // ---- Device: guest memory ----
@@ -114,7 +123,7 @@ export class Controller implements Device, Driven {
       () => removed.isDrained(),
       () => {
         removed.abandon();
-        this.#fail('I/O did not finish within 3 s of the removal of its memory');
+        this.#fail('I/O did not finish within 3 s of the removal of its memory; reset it to go on');
       },
       done,
     );
@@ -156,7 +165,7 @@ export class Controller implements Device, Driven {
       () => this.#native.inFlight === 0,
       () => {
         this.#memory.abandonAll();
-        this.#fail('I/O did not finish within 3 s of a reset');
+        this.#fail('I/O did not finish within 3 s of a reset, so guest memory was let go; restart the VMM');
       },
       done,
     );
@@ -178,10 +187,11 @@ export class Controller implements Device, Driven {
     );
   }
 
-  /** Takes down what the addon holds. Nothing may be in flight. */
+  /** Takes down what the addon holds. Nothing may be with the kernel; completions that nobody took are dropped. */
   close(): void {
     this.#interrupts.clear('intx');
     this.#interrupts.clear('msix');
+    while (this.#native.completionsTake() > 0);
     this.#native.close();
   }
 
@@ -221,14 +231,32 @@ export class Controller implements Device, Driven {
 
   #windowsFill(): number {
     const count = this.#core.windowsTake();
-    for (let index = 0; index < count; index++) {
-      const window = this.#core.missWindow(index);
-      const page = this.#core.missPage(index);
-      this.#native.windowFill(window, page);
-      this.#core.windowFilled(window, page);
+    let filled = 0;
+    if (this.#unfilled.size > 0) {
+      for (const [window, page] of [...this.#unfilled]) if (this.#windowFill(window, page)) filled++;
     }
-    this.statistics.windowFills += count;
-    return count;
+    for (let index = 0; index < count; index++) {
+      if (this.#windowFill(this.#core.missWindow(index), this.#core.missPage(index))) filled++;
+    }
+    this.statistics.windowFills += filled;
+    return filled;
+  }
+
+  /** False where the kernel refuses: then whoever waits for the window waits on, and the next poll tries again. */
+  #windowFill(window: number, page: number): boolean {
+    try {
+      this.#native.windowFill(window, page);
+    } catch (cause) {
+      if (!this.#unfilled.has(window)) {
+        const errno = errnoName(errnoOf(cause));
+        this.#fail(`guest memory cannot be mapped (${errno}); raise vm.max_map_count, then reset it`);
+      }
+      this.#unfilled.set(window, page);
+      return false;
+    }
+    this.#unfilled.delete(window);
+    this.#core.windowFilled(window, page);
+    return true;
   }
 
   /** Takes the records that a call left: requests to the storage, vectors to their eventfds, events to the log. */
@@ -265,7 +293,7 @@ export class Controller implements Device, Driven {
     const faults = this.#native.busFaults;
     if (faults === this.#busFaultsSeen) return;
     this.#busFaultsSeen = faults;
-    this.#fail('the VMM made a file shorter that backs guest memory');
+    this.#fail('the VMM made a file shorter that backs guest memory; reset it to go on');
   }
 
   /** Gives each failed record its BLOCK_* result in place of the errno that the addon saw, and logs it. */
@@ -288,12 +316,12 @@ export class Controller implements Device, Driven {
   }
 
   #fail(reason: string): void {
-    this.#log.error(`controller failed: ${reason}; reset it to go on`);
+    this.#log.error(`controller failed: ${reason}`);
     this.#core.controllerFail();
     this.#effects();
   }
 
-  /** A bug of ours: the image is kept for whoever looks for it, readable by the operator alone (it holds guest data). */
+  /** A bug of ours: the image is kept for whoever looks for it, for the operator's eyes only (it holds guest data). */
   #trapLog(failure: Error): void {
     this.#failureLogged = true;
     this.#log.error(

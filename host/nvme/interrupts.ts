@@ -1,8 +1,9 @@
 // Interrupts of one controller: which eventfd the VMM gave for which vector, and what is still owed to a vector that
 // has none at the moment. MSI-X vectors are messages and owed once; INTx is a level, signalled again on unmask.
 
+import { constants } from 'node:os';
 import { native } from '../native.ts';
-import type { InterruptKind } from '../transport/device.ts';
+import { DeviceError, type InterruptKind } from '../transport/device.ts';
 
 export class Interrupts {
   readonly #msix: (number | undefined)[];
@@ -20,8 +21,15 @@ export class Interrupts {
     return kind === 'intx' ? 1 : this.#msix.length;
   }
 
-  /** Takes the fd. An MSI-X vector that is owed an interrupt is signalled at once. */
+  /**
+   * Takes the fd. An MSI-X vector that is owed an interrupt is signalled at once. Throws DeviceError EINVAL, and closes
+   * the fd, when it is no eventfd; then nothing has changed.
+   */
   set(kind: InterruptKind, vector: number, fd: number | undefined): void {
+    if (fd !== undefined && !native.eventfdAdopt(fd)) {
+      native.fdClose(fd);
+      throw new DeviceError('NOTIFIER_KIND', constants.errno.EINVAL, 'the descriptor is not an eventfd');
+    }
     if (kind === 'intx') {
       if (this.#intx !== undefined) native.fdClose(this.#intx);
       this.#intx = fd;

@@ -54,7 +54,7 @@ export interface Device {
   memoryRemove(gpa: bigint, length: bigint, done: () => void): void;
   /**
    * Sets, or with undefined removes, the eventfd of a vector. Takes ownership of the fd. An interrupt that became
-   * pending while the vector had none is signalled when it gets one.
+   * pending while the vector had none is signalled when it gets one. Throws DeviceError EINVAL for another kind of fd.
    */
   notifierSet(kind: InterruptKind, vector: number, fd: number | undefined): void;
   /** Removes all notifiers of a kind: that kind is off. */
