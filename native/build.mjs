@@ -142,6 +142,8 @@ async function build() {
     '-D_GNU_SOURCE',
     '-DNAPI_VERSION=8',
     '-DNODE_ADDON_API_CPP_EXCEPTIONS',
+    // A call that returns into a thread that is being ended must not abort the process.
+    '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     `-I${OUTPUT}`,
     `-isystem${require('node-api-headers').include_dir}`,
     `-isystem${path.dirname(require.resolve('node-addon-api/package.json'))}`,

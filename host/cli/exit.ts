@@ -9,7 +9,7 @@ export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 /** The command line, or something that it names, has to be changed. */
 export const EXIT_USAGE = 2;
-/** Ended by a second SIGINT or SIGTERM: 128 and the signal's number, as shells have it. */
+/** Ended by a second SIGINT or SIGTERM: what a shell says of it is this and the signal's number. */
 export const EXIT_SIGNAL_BASE = 128;
 
 /** The exit code for what a command threw, and the line to print; no line where all was said already. */

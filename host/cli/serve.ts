@@ -1,14 +1,13 @@
 // `doorbell serve`: runs a target until a signal ends it.
 
 import type { Command } from 'commander';
-import { constants } from 'node:os';
 import { WINDOW_COUNT_DEFAULT } from '../../assembly/abi/memory-map.ts';
 import { SPIN_MICROSECONDS_DEFAULT, parseServeOptions, type ServeArguments } from '../config/options.ts';
 import { formatSize } from '../config/size.ts';
 import { createLog, LOG_LEVELS } from '../log/log.ts';
 import type { TargetStatistics, TargetSummary } from '../serve/messages.ts';
 import { collect } from './collect.ts';
-import { EXIT_OK, EXIT_SIGNAL_BASE } from './exit.ts';
+import { EXIT_OK } from './exit.ts';
 import type { CommandContext } from './program.ts';
 
 const DETAILS = `
@@ -97,7 +96,12 @@ function stopSignal(first: (signal: NodeJS.Signals) => void): Promise<void> {
   return new Promise((resolve) => {
     let stopping = false;
     const take = (signal: NodeJS.Signals): void => {
-      if (stopping) process.exit(EXIT_SIGNAL_BASE + constants.signals[signal]);
+      if (stopping) {
+        // As if it had never been handled: nothing that still runs can hold this end up.
+        process.removeAllListeners(signal);
+        process.kill(process.pid, signal);
+        return;
+      }
       stopping = true;
       first(signal);
       resolve();

@@ -8,11 +8,35 @@ import type { Reactor } from './reactor.ts';
 /** Submission entries: more than one batch of a busy controller; a full ring is submitted and goes on. */
 const URING_ENTRIES = 1024;
 
+/** This machine gives the process no io_uring; the message says what to change. */
+export class UringDenied extends Error {
+  readonly code = 'URING_DENIED';
+
+  constructor(cause: unknown) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    super(
+      `there is no io_uring here (${reason}): set sysctl kernel.io_uring_disabled=0, in a container allow ` +
+        'io_uring in its seccomp profile, and use Linux 5.11 or later',
+      { cause },
+    );
+    this.name = 'UringDenied';
+  }
+}
+
 export class UringReactor implements Reactor {
-  readonly #uring: Uring = native.uring(URING_ENTRIES);
+  readonly #uring: Uring;
   /** Token of a watch → its handler. Tokens are never used twice, so a late one finds nobody. */
   readonly #handlers = new Map<number, () => void>();
   #lastToken = 0;
+
+  /** Throws UringDenied. */
+  constructor() {
+    try {
+      this.#uring = native.uring(URING_ENTRIES);
+    } catch (cause) {
+      throw new UringDenied(cause);
+    }
+  }
 
   watch(fd: number, onReadable: () => void): Watch {
     const token = this.#tokenFor(onReadable);

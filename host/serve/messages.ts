@@ -13,7 +13,11 @@ export interface ReactorStart {
   controlFd: number;
 }
 
-export type ToReactor = { type: 'drain' } | { type: 'statistics' };
+export type ToReactor =
+  | { type: 'drain' }
+  | { type: 'statistics' }
+  /** The process ends: no time for I/O under way. */
+  | { type: 'end' };
 
 export type FromReactor =
   | { type: 'listening'; summary: TargetSummary }

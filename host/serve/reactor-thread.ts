@@ -21,7 +21,7 @@ import { Controller } from '../nvme/controller.ts';
 import { openSubsystem, type ControllerPlan, type Subsystem } from '../nvme/subsystem.ts';
 import { ReactorLoop } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
-import { UringReactor } from '../reactor/uring.ts';
+import { UringDenied, UringReactor } from '../reactor/uring.ts';
 import { FIRMWARE_REVISION } from '../version.ts';
 import { VfioUserServer } from '../transport/vfio-user/server.ts';
 import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
@@ -42,7 +42,7 @@ try {
 } catch (error) {
   if (error instanceof UsageError) {
     say({ type: 'refused', kind: 'usage', code: error.code, message: error.message });
-  } else if (error instanceof BlockError) {
+  } else if (error instanceof BlockError || error instanceof UringDenied) {
     say({ type: 'refused', kind: 'failure', code: error.code, message: error.message });
   } else {
     throw error;
@@ -74,12 +74,13 @@ function main({ options, port, controlFd }: ReactorStart): void {
     native.eventfdRead(controlFd);
     for (let message = nextMessage(port); message !== undefined; message = nextMessage(port)) {
       if (message.type === 'drain') drain(served, loop);
+      else if (message.type === 'end') end(served, loop);
       else say({ type: 'statistics', statistics: statisticsOf(served, loop) });
     }
   });
   say({ type: 'listening', summary: summaryOf(subsystem) });
   loop.run();
-  close(served, subsystem, reactor);
+  close(served, subsystem, reactor, log);
   say({ type: 'drained', statistics: statisticsOf(served, loop) });
 }
 
@@ -128,9 +129,21 @@ function drain(served: readonly Served[], loop: ReactorLoop): void {
   }
 }
 
-function close(served: readonly Served[], subsystem: Subsystem, reactor: Reactor): void {
+/** Removes the sockets and ends the loop whatever is under way. */
+function end(served: readonly Served[], loop: ReactorLoop): void {
+  for (const { server } of served) server.close(() => undefined);
+  loop.stop();
+}
+
+/** The ring first: I/O that did not finish in time ends there, and then nothing touches the memory that goes. */
+function close(served: readonly Served[], subsystem: Subsystem, reactor: Reactor, log: Log): void {
+  try {
+    reactor.close();
+  } catch (error) {
+    log.error('I/O of the storage does not end; it is left to the kernel', { cause: String(error) });
+    return;
+  }
   for (const { controller } of served) controller.close();
-  reactor.close();
   subsystem.close();
 }
 

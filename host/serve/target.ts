@@ -1,6 +1,6 @@
 // A running target, seen from the main thread: starts the reactor thread, prints its log, drains it at the end.
 
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { UsageError } from '../config/usage-error.ts';
 import type { ServeOptions } from '../config/options.ts';
 import { native } from '../native.ts';
@@ -10,11 +10,17 @@ export interface Target {
   readonly summary: TargetSummary;
   /** The sums so far. */
   statistics(): Promise<TargetStatistics>;
-  /** Finishes the requests under way, closes controllers and storage. Resolves with the sums of the target's life; idempotent. */
+  /**
+   * Finishes the requests under way, closes controllers and storage. Resolves with the sums of the target's life;
+   * idempotent.
+   */
   drain(): Promise<TargetStatistics>;
   /** Rejects when the reactor thread died: nothing is served any more. Never resolves. */
   readonly died: Promise<never>;
 }
+
+/** Longest wait for the reactor thread when the process ends without a drain. */
+const END_MICROSECONDS = 2_000_000;
 
 /** Starting failed for a reason that no option of the operator can mend. */
 export class TargetError extends Error {
@@ -49,19 +55,34 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
     exchange.fail(error instanceof Error ? error : new Error(String(error)));
   });
   let ended = false;
+  const tell = (message: ToReactor): void => {
+    if (ended) return;
+    port1.postMessage(message);
+    native.eventfdSignal(controlFd);
+  };
+  const hear = (): boolean => {
+    const rest = receiveMessageOnPort(port1);
+    if (rest !== undefined) exchange.take(rest.message as FromReactor);
+    return rest !== undefined;
+  };
+  // The process waits for its threads when it ends, and this one would sleep on; its sockets would stay behind.
+  const end = (): void => {
+    tell({ type: 'end' });
+    const deadline = native.now() + END_MICROSECONDS;
+    while (!exchange.over && native.now() < deadline) if (!hear()) pause(1);
+  };
+  process.once('exit', end);
   worker.on('exit', () => {
     ended = true;
+    process.off('exit', end);
+    // The last words may have come together with the end.
+    while (hear());
     exchange.fail(new TargetError('REACTOR_ENDED', 'the reactor thread ended'));
     port1.close();
     native.fdClose(controlFd);
   });
 
   const summary = await exchange.listening;
-  const tell = (message: ToReactor): void => {
-    if (ended) return;
-    port1.postMessage(message);
-    native.eventfdSignal(controlFd);
-  };
   return {
     summary,
     died: exchange.died,
@@ -77,8 +98,14 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
   };
 }
 
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
 /** The promises that messages of the reactor thread settle. */
 class Exchange {
+  /** The last message was taken. */
+  over = false;
   readonly listening: Promise<TargetSummary>;
   readonly drained: Promise<TargetStatistics>;
   readonly died: Promise<never>;
@@ -107,9 +134,11 @@ class Exchange {
         for (const resolve of this.#asked.splice(0)) resolve(message.statistics);
         break;
       case 'drained':
+        this.over = true;
         this.#drains(message.statistics);
         break;
       case 'refused':
+        this.over = true;
         this.fail(
           message.kind === 'usage'
             ? new UsageError(message.code, message.message)

@@ -121,6 +121,28 @@ test('a client that holds the connection does not keep the target from draining'
   client.destroy();
 });
 
+test('a second signal ends the target at once, by that signal', async () => {
+  const target = await serve('--socket', fresh('.sock'), '--namespace', 'ram:1M');
+  const closed = once(target.process, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  // Two kinds, for two of one kind may arrive as one.
+  target.process.kill('SIGTERM');
+  target.process.kill('SIGINT');
+  const [code, signal] = await closed;
+  assert.equal(code, null, target.output.stderr);
+  assert.match(signal ?? '', /^SIG(TERM|INT)$/);
+});
+
+test('a target whose reader is gone ends, and its socket with it', async () => {
+  const socket = fresh('.sock');
+  const target = await serve('--socket', socket, '--namespace', 'ram:1M');
+  const closed = once(target.process, 'exit');
+  target.process.stdout?.destroy();
+  target.process.kill('SIGUSR2');
+  const late = delay(5000, 'late', { ref: false });
+  assert.deepEqual(await Promise.race([closed, late]), [0, null]);
+  assert.ok(!fs.existsSync(socket));
+});
+
 test('two targets: one file, and one socket', async () => {
   const [socket, disk] = [fresh('.sock'), fresh('.img')];
   const target = await serve('--socket', socket, '--namespace', `file:${disk},size=1M`);
