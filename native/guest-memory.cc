@@ -61,7 +61,7 @@ const Region& GuestMemory::add(const RegionRequest& request) {
   if (file != nullptr) ++file->users;
   const Region region{request.gpa, request.length, request.offset, request.readable, request.writable, file};
   const auto added = regions_.emplace_hint(next, request.gpa, region);
-  rebuildRanges();
+  rangesStale_ = true;
   return added->second;
 }
 
@@ -120,16 +120,14 @@ GuestFile* GuestMemory::fileFor(const RegionRequest& request) {
 
 /** The number that this file has already, else the smallest that no file has. */
 std::uint32_t GuestMemory::numberFor(dev_t device, ino_t inode) const {
-  std::uint32_t number = 0;
-  for (bool taken = true; taken;) {
-    taken = false;
-    for (const auto& file : files_) {
-      if (file->device == device && file->inode == inode) return file->number;
-      if (file->number == number) taken = true;
-    }
-    if (taken) ++number;
+  // A peer may pass thousands of files: one pass over them. One number of the first n + 1 is free among n
+  // files.
+  std::vector<bool> taken(files_.size() + 1);
+  for (const auto& file : files_) {
+    if (file->device == device && file->inode == inode) return file->number;
+    if (file->number < taken.size()) taken[file->number] = true;
   }
-  return number;
+  return static_cast<std::uint32_t>(std::find(taken.begin(), taken.end(), false) - taken.begin());
 }
 
 std::uint32_t GuestMemory::remove(std::uint64_t gpa, std::uint64_t length, Request* inFlight) {
@@ -137,7 +135,7 @@ std::uint32_t GuestMemory::remove(std::uint64_t gpa, std::uint64_t length, Reque
   if (found == regions_.end() || found->second.length != length) fail("munmap", ENOENT);
   const Region region = found->second;
   regions_.erase(found);
-  rebuildRanges();
+  rangesStale_ = true;
 
   const std::uint32_t number = nextTicket_++;
   if (region.file == nullptr) return number;
@@ -200,6 +198,7 @@ void GuestMemory::release(GuestFile* file) {
 }
 
 bool GuestMemory::allows(std::uint64_t address, std::uint64_t length, Access access) const {
+  if (rangesStale_) rebuildRanges();
   const std::vector<AddressRange>& ranges = access == Access::LOAD ? readable_ : writable_;
   std::uint64_t end;
   if (__builtin_add_overflow(address, length, &end)) return false;
@@ -209,13 +208,14 @@ bool GuestMemory::allows(std::uint64_t address, std::uint64_t length, Access acc
   return after != ranges.begin() && end <= std::prev(after)->end;
 }
 
-void GuestMemory::rebuildRanges() {
+void GuestMemory::rebuildRanges() const {
   std::vector<const Region*> mapped;
   for (const auto& [gpa, region] : regions_) {
     if (region.file != nullptr) mapped.push_back(&region);
   }
   std::sort(mapped.begin(), mapped.end(),
             [](const Region* a, const Region* b) { return a->ioBase() < b->ioBase(); });
+  rangesStale_ = false;
   readable_.clear();
   writable_.clear();
   for (const Region* region : mapped) {
@@ -234,7 +234,7 @@ void GuestMemory::leak() {
   for (auto& [number, ticket] : tickets_) static_cast<void>(ticket.release());
   tickets_.clear();
   regions_.clear();
-  rebuildRanges();
+  rangesStale_ = true;
 }
 
 } // namespace doorbell

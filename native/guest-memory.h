@@ -118,16 +118,20 @@ class GuestMemory {
   GuestFile* fileFor(const RegionRequest& request);
   std::uint32_t numberFor(dev_t device, ino_t inode) const;
   void release(GuestFile* file);
-  void rebuildRanges();
+  void rebuildRanges() const;
 
   std::atomic<std::uint64_t>* faults_;
   std::map<std::uint64_t, Region> regions_;
   std::vector<std::unique_ptr<GuestFile>> files_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Ticket>> tickets_;
   std::uint32_t nextTicket_ = 1;
-  /** Disjoint, sorted, adjacent ones merged: what segments are checked against. */
-  std::vector<AddressRange> readable_;
-  std::vector<AddressRange> writable_;
+  /**
+   * Disjoint, sorted, adjacent ones merged: what segments are checked against. Made anew at the first check
+   * after a change of the regions: thousands of those may come and go between two requests.
+   */
+  mutable std::vector<AddressRange> readable_;
+  mutable std::vector<AddressRange> writable_;
+  mutable bool rangesStale_ = false;
 };
 
 } // namespace doorbell
