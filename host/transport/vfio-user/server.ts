@@ -34,11 +34,14 @@ export class VfioUserServer {
   /** The device still puts away what the last client left. */
   private settling = false;
   private readonly waiting: number[] = [];
+  /** A descriptor to give up when there is no other: see `turnAway`. */
+  private spare: number | undefined;
   private closing: (() => void) | undefined;
 
   /** Throws what the addon's `listen` throws: EADDRINUSE where another process serves this socket. */
   constructor(private readonly options: ServerOptions) {
     this.listener = native.listen(options.path, options.mode ?? SOCKET_MODE);
+    this.spare = native.eventfdCreate();
     this.watch = options.reactor.watch(this.listener.fd, () => this.acceptable());
   }
 
@@ -47,6 +50,10 @@ export class VfioUserServer {
     this.closing = done;
     this.watch.cancel();
     this.listener.close();
+    if (this.spare !== undefined) {
+      native.fdClose(this.spare);
+      this.spare = undefined;
+    }
     this.waiting.splice(0).forEach((fd) => native.fdClose(fd));
     if (this.connection !== undefined) {
       this.end('the target closes the socket');
@@ -56,19 +63,48 @@ export class VfioUserServer {
   }
 
   private acceptable(): void {
-    for (let fd = this.listener.accept(); fd !== undefined; fd = this.listener.accept()) {
-      if (this.waiting.length === WAITING_MAX) {
-        this.options.log.warn('refused a client: too many wait already', { socket: this.options.path });
-        native.fdClose(fd);
-        continue;
-      }
-      this.waiting.push(fd);
-      if (this.connection !== undefined || this.settling) {
-        const message = 'a second client connected and waits for the first to leave: one VMM per socket';
-        this.options.log.warn(message, { socket: this.options.path, waiting: this.waiting.length });
-      }
+    try {
+      for (let fd = this.listener.accept(); fd !== undefined; fd = this.listener.accept()) this.enqueue(fd);
+    } catch (error) {
+      this.turnAway(error);
     }
     this.serveNext();
+  }
+
+  private enqueue(fd: number): void {
+    const fields = { socket: this.options.path };
+    if (this.waiting.length === WAITING_MAX) {
+      this.options.log.limited('client refused').warn('refused a client: too many wait already', fields);
+      native.fdClose(fd);
+      return;
+    }
+    this.waiting.push(fd);
+    if (this.connection !== undefined || this.settling) {
+      const message = 'a second client connected and waits for the first to leave: one VMM per socket';
+      this.options.log.limited('client waits').warn(message, { ...fields, waiting: this.waiting.length });
+    }
+  }
+
+  /**
+   * A client could not be accepted: this process has no free descriptor, as when VMMs pass thousands. Left in the backlog
+   * it would wake the reactor again and again, so the spare descriptor makes room to hang up on it.
+   */
+  private turnAway(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.options.log
+      .limited('accept')
+      .warn(`cannot accept a client: ${reason}; raise ulimit -n, or start with fewer controllers`, {
+        socket: this.options.path,
+      });
+    if (this.spare !== undefined) native.fdClose(this.spare);
+    this.spare = undefined;
+    try {
+      const fd = this.listener.accept();
+      if (fd !== undefined) native.fdClose(fd);
+      this.spare = native.eventfdCreate();
+    } catch {
+      // Somebody took the descriptor; the client stays in the backlog, and the next turn tries again.
+    }
   }
 
   private serveNext(): void {
@@ -78,7 +114,7 @@ export class VfioUserServer {
     const fd = this.waiting.shift();
     if (fd !== undefined) {
       const maxDmaMaps = this.options.maxDmaMaps ?? DEFAULT_MAX_DMA_MAPS;
-      this.options.log.info('client connected', { socket: this.options.path });
+      this.options.log.limited('client connected').info('client connected', { socket: this.options.path });
       this.connection = new Connection({ ...this.options, maxDmaMaps }, fd, (reason) => this.end(reason));
     }
   }
@@ -88,7 +124,9 @@ export class VfioUserServer {
     if (connection === undefined) {
       return;
     }
-    this.options.log.info(`client disconnected: ${reason}`, { socket: this.options.path });
+    this.options.log
+      .limited('client disconnected')
+      .info(`client disconnected: ${reason}`, { socket: this.options.path });
     this.connection = undefined;
     this.settling = true;
     connection.close(() => {
