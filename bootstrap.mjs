@@ -220,9 +220,19 @@ const ASC_THREADS = words('--sharedMemory --enable threads,simd');
 const ASC_RELEASE = words('--optimizeLevel 3 --shrinkLevel 0 --converge');
 const ASC_DEBUG = words('--debug --sourceMap');
 
+/** asc inlines little and has no option for more, and a command passes through two dozen small functions. */
+const INLINE = words('-O3 --always-inline-max-function-size 300 --flexible-inline-max-function-size 600');
+const INLINE_ONE_CALLER = words('--one-caller-inline-max-function-size 2000');
+const FEATURES = words('threads simd bulk-memory mutable-globals sign-ext nontrapping-float-to-int');
+
 /** The Wasm modules in build/core: name, entry and flags. */
 const MODULES = [
-  { name: 'doorbell-core', entry: 'assembly/index.ts', flags: [...ASC_THREADS, ...ASC_RELEASE] },
+  {
+    name: 'doorbell-core',
+    entry: 'assembly/index.ts',
+    flags: [...ASC_THREADS, ...ASC_RELEASE],
+    inlined: true,
+  },
   { name: 'doorbell-core-debug', entry: 'assembly/index.ts', flags: [...ASC_THREADS, ...ASC_DEBUG] },
   // For tools that know neither atomics nor SIMD.
   {
@@ -234,8 +244,23 @@ const MODULES = [
     name: 'doorbell-driver',
     entry: 'assembly/driver/index.ts',
     flags: [...ASC_THREADS, ...ASC_RELEASE, ...words('--memoryBase 32768')],
+    inlined: true,
   },
 ];
+
+/**
+ * @param {{ name: string, entry: string, flags: string[], inlined?: boolean }} module
+ * @returns {Promise<Result>}
+ */
+async function compileModule({ name, entry, flags, inlined }) {
+  const file = `build/core/${name}.wasm`;
+  const asc = 'node_modules/assemblyscript/bin/asc.js';
+  const compiled = await captureNode(asc, entry, ...ASC, ...flags, '--outFile', file);
+  if (compiled.status !== 0 || !inlined) return compiled;
+  const features = ['--mvp-features', ...FEATURES.map((feature) => `--enable-${feature}`)];
+  const wasmOpt = 'node_modules/binaryen/bin/wasm-opt';
+  return captureNode(wasmOpt, file, ...features, ...INLINE, ...INLINE_ONE_CALLER, '-o', file);
+}
 
 /** @type {Step} */
 const wasm = {
@@ -248,11 +273,7 @@ const wasm = {
     const results = [];
     const worker = async () => {
       for (let module = queue.shift(); module !== undefined; module = queue.shift()) {
-        const { name, entry, flags } = module;
-        const output = ['--outFile', `build/core/${name}.wasm`];
-        results.push(
-          await captureNode('node_modules/assemblyscript/bin/asc.js', entry, ...ASC, ...flags, ...output),
-        );
+        results.push(await compileModule(module));
       }
     };
     await Promise.all([worker(), worker()]);
