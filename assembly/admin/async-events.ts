@@ -17,7 +17,7 @@ import {
 } from '../spec/nvme-logs.ts';
 import { STATUS_INVALID_FIELD, STATUS_INVALID_QUEUE_ID } from '../spec/nvme.ts';
 import { parkedComplete } from '../queue/completion.ts';
-import { SLOT_NONE, Slot } from '../wire/slot.ts';
+import { Slot } from '../wire/slot.ts';
 import { errorLogAddEvent } from './error-log.ts';
 import {
   AER_LIMIT,
@@ -86,12 +86,6 @@ export function asyncEventForget(index: u32): bool {
     return true;
   }
   return false;
-}
-
-/** The slot of the nth waiting request, oldest first, or SLOT_NONE: Abort looks for its CID in them. */
-export function asyncEventSlot(n: u32): u32 {
-  const c = controller();
-  return n < <u32>c.aerCount ? load<u16>(aerAt(c, n)) : <u32>SLOT_NONE;
 }
 
 /** The guest has read this log page with RAE = 0: types that it explains are open again. */

@@ -1,8 +1,7 @@
 // The namespaces attached to this controller. The caller writes their records before core_init, which checks them
 // once (config.ts); afterwards they are constant. NSIDs are 1 to NAMESPACE_COUNT (Base 3.2.1).
 
-import { NAMESPACE_COUNT } from '../abi/memory-map.ts';
-import { NAMESPACE_FLAG_ACTIVE, NAMESPACE_FLAG_VOLATILE_CACHE } from '../abi/records.ts';
+import { NAMESPACE_FLAG_ACTIVE } from '../abi/records.ts';
 import { NSID_BROADCAST, STATUS_INVALID_FIELD, STATUS_INVALID_NAMESPACE } from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
 import { DONE, refuse } from '../wire/status.ts';
@@ -12,11 +11,6 @@ export function namespaceActive(nsid: u32): bool {
   return (Namespace.at(nsid).flags & NAMESPACE_FLAG_ACTIVE) != 0;
 }
 
-/** The record of an active namespace, or null. */
-export function namespaceAt(nsid: u32): Namespace | null {
-  return Namespace.inRange(nsid) && namespaceActive(nsid) ? Namespace.at(nsid) : null;
-}
-
 /**
  * Status for a command that needs one active namespace: NSID 0, broadcast and beyond NN are Invalid Namespace or
  * Format, an inactive one Invalid Field (Base 3.2.1.5). Commands that take the broadcast NSID ask before.
@@ -24,15 +18,6 @@ export function namespaceAt(nsid: u32): Namespace | null {
 export function nsidCheck(nsid: u32): u32 {
   if (!Namespace.inRange(nsid)) return refuse(STATUS_INVALID_NAMESPACE);
   return namespaceActive(nsid) ? DONE : refuse(STATUS_INVALID_FIELD);
-}
-
-/** The first active namespace after `nsid` that has a volatile write cache; 0 when there is none. */
-export function nextVolatileNamespace(nsid: u32): u32 {
-  const wanted: u32 = NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_VOLATILE_CACHE;
-  for (let next = nsid + 1; next <= <u32>NAMESPACE_COUNT; next++) {
-    if ((Namespace.at(next).flags & wanted) == wanted) return next;
-  }
-  return 0;
 }
 
 /** True for the NSIDs that name the whole controller in Get Log Page and in features: 0 and broadcast. */

@@ -1,12 +1,12 @@
 // Flush (NVM 3.2.2 and Base 7.1): what completed before becomes durable. The broadcast NSID means all namespaces of
 // the controller (VWC bits 2:1 = 11b).
 
-import { NAMESPACE_FLAG_VOLATILE_CACHE, OPERATION_FLUSH } from '../abi/records.ts';
-import { flushAllBegin } from '../dptr/flush-all.ts';
+import { NAMESPACE_FLAG_VOLATILE_CACHE } from '../abi/records.ts';
+import { flushAllBegin, flushDescribe } from '../dptr/flush-all.ts';
 import { STATUS_INVALID_FIELD } from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
 import { Sqe } from '../wire/sqe.ts';
-import { ISSUE, Slot } from '../wire/slot.ts';
+import { Slot } from '../wire/slot.ts';
 import { DONE, refuse } from '../wire/status.ts';
 
 export function flush(slot: Slot, namespace: Namespace): u32 {
@@ -16,13 +16,7 @@ export function flush(slot: Slot, namespace: Namespace): u32 {
 /** The slot describes a flush of its command's namespace; without a volatile cache all is durable already: DONE. */
 export function flushNamespace(slot: Slot, namespace: Namespace): u32 {
   if (!(namespace.flags & NAMESPACE_FLAG_VOLATILE_CACHE)) return DONE;
-  slot.requestNsid = <u16>slot.sqe.nsid;
-  slot.requestLength = 0;
-  slot.requestOffset = 0;
-  slot.requestFlags = 0;
-  slot.segmentCount = 0;
-  slot.operation = <u16>OPERATION_FLUSH;
-  return ISSUE;
+  return flushDescribe(slot, slot.sqe.nsid);
 }
 
 export function flushBroadcast(slot: Slot): u32 {

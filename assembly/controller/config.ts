@@ -39,7 +39,7 @@ import {
 } from '../spec/nvme-identify.ts';
 import { QUEUE_ENTRIES_MIN } from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
-import { nextVolatileNamespace } from '../admin/namespaces.ts';
+import { nextVolatileNamespace } from '../dptr/flush-all.ts';
 import { controller } from '../wire/controller.ts';
 
 const CONFIG_FLAGS_KNOWN: u32 = CONFIG_FLAG_SHADOW_DOORBELLS | CONFIG_FLAG_MULTI_CONTROLLER;

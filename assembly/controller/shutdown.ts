@@ -5,8 +5,7 @@ import { requestIssue } from '../queue/requests.ts';
 import { slotAvailable, slotFree, slotTake } from '../queue/slots.ts';
 import { SQE_BYTES } from '../spec/nvme.ts';
 import { ISSUE, SQID_INTERNAL, Slot } from '../wire/slot.ts';
-import { flushAllBegin, flushAllNext } from '../dptr/flush-all.ts';
-import { nextVolatileNamespace } from '../admin/namespaces.ts';
+import { flushAllBegin, flushAllNext, nextVolatileNamespace } from '../dptr/flush-all.ts';
 import { controller } from '../wire/controller.ts';
 
 /** No namespace has a cache. */

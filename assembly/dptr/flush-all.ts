@@ -16,16 +16,26 @@ export function flushAllBegin(slot: Slot): u32 {
 
 /** Goes on after the flush of the slot's request has succeeded. */
 export function flushAllNext(slot: Slot): u32 {
+  const nsid = nextVolatileNamespace(slot.requestNsid);
+  return nsid == 0 ? DONE : flushDescribe(slot, nsid);
+}
+
+/** The slot describes a flush of this namespace: ISSUE. */
+export function flushDescribe(slot: Slot, nsid: u32): u32 {
+  slot.operation = <u16>OPERATION_FLUSH;
+  slot.requestFlags = 0;
+  slot.requestNsid = <u16>nsid;
+  slot.requestOffset = 0;
+  slot.requestLength = 0;
+  slot.segmentCount = 0;
+  return ISSUE;
+}
+
+/** The first active namespace after `nsid` that has a volatile write cache; 0 when there is none. */
+export function nextVolatileNamespace(nsid: u32): u32 {
   const wanted: u32 = NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_VOLATILE_CACHE;
-  for (let nsid: u32 = <u32>slot.requestNsid + 1; nsid <= <u32>NAMESPACE_COUNT; nsid++) {
-    if ((Namespace.at(nsid).flags & wanted) != wanted) continue;
-    slot.operation = <u16>OPERATION_FLUSH;
-    slot.requestFlags = 0;
-    slot.requestNsid = <u16>nsid;
-    slot.requestOffset = 0;
-    slot.requestLength = 0;
-    slot.segmentCount = 0;
-    return ISSUE;
+  for (let next = nsid + 1; next <= <u32>NAMESPACE_COUNT; next++) {
+    if ((Namespace.at(next).flags & wanted) == wanted) return next;
   }
-  return DONE;
+  return 0;
 }

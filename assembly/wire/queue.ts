@@ -114,8 +114,6 @@ export class Scheduler {
   /** Guest physical addresses of the shadow doorbell and EventIdx buffers. */
   shadowBase: u64;
   eventBase: u64;
-  /** Microseconds, as the last poll was told. */
-  now: u64;
   /** 1 once Doorbell Buffer Config succeeded. */
   shadow: u32;
   /** Windows of the two buffers: hints. */
