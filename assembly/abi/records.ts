@@ -189,7 +189,7 @@ export const INIT_IMAGE_FOREIGN = 4;
 
 /** Results of region_add and region_remove. */
 export const REGION_OK = 0;
-/** Not a multiple of 4 KiB, empty, or beyond the end of the address space. */
+/** Not a multiple of 4 KiB, empty, or beyond guest physical address 2^53: window pages are numbers of 32 bits. */
 export const REGION_INVALID = 1;
 export const REGION_OVERLAPS = 2;
 export const REGION_TABLE_FULL = 3;
