@@ -13,6 +13,7 @@ import {
   SEL_SUPPORTED,
 } from '../../../assembly/spec/nvme-features.ts';
 import * as identify from '../../../assembly/spec/nvme-identify.ts';
+import * as logs from '../../../assembly/spec/nvme-logs.ts';
 import * as nvme from '../../../assembly/spec/nvme.ts';
 import { findCheckout } from '../../../host/demo/checkout.ts';
 import { MockGuest } from '../../support/mock-guest.ts';
@@ -114,6 +115,19 @@ describe('the tables of docs/nvme-support.md', () => {
       driver.getLogPage(data, lid, 4);
     });
     assert.deepEqual(lids, supported('Log pages'));
+  });
+
+  test('the log pages about what is supported say the same', () => {
+    const listed = (lid: number, from: number): number[] => {
+      driver.getLogPage(data, lid, 4096);
+      guest.succeed();
+      const entries = new DataView(guest.memory.at(data, 4096).slice().buffer, from);
+      return BYTES.filter((index) => (entries.getUint32(index * 4, true) & 1) !== 0);
+    };
+    assert.deepEqual(listed(logs.LID_EFFECTS, logs.LOG_EFFECTS_ADMIN), supported('Admin commands'));
+    assert.deepEqual(listed(logs.LID_EFFECTS, logs.LOG_EFFECTS_IO), supported('I/O commands'));
+    assert.deepEqual(listed(logs.LID_FEATURES, 0), supported('Features'));
+    assert.deepEqual(listed(logs.LID_SUPPORTED_PAGES, 0), supported('Log pages'));
   });
 
   test('controller properties', () => {
