@@ -223,7 +223,8 @@ export class Controller implements Device, Driven {
   }
 
   deadline(now: number): number {
-    const next = this.#core.deadlineNext();
+    // A core that is not polled, because the function is no bus master, need not be woken for.
+    const next = this.#config.busMaster ? this.#core.deadlineNext() : abi.DEADLINE_NONE;
     return Math.min(next === abi.DEADLINE_NONE ? Infinity : next, this.#drains.deadline(now));
   }
 

@@ -6,7 +6,15 @@ import * as fs from 'node:fs';
 import { afterEach, beforeEach, test } from 'node:test';
 import { SUBMISSION_QUEUE_BASE, SUBMISSION_QUEUE_SIZE } from '../../../assembly/abi/memory-map.ts';
 import * as nvme from '../../../assembly/spec/nvme.ts';
-import { CONFIG_COMMAND, CONFIG_STATUS, STATUS_INTERRUPT } from '../../../assembly/spec/pci.ts';
+import {
+  CAPABILITY_ID_MSIX,
+  CONFIG_CAPABILITIES,
+  CONFIG_COMMAND,
+  CONFIG_STATUS,
+  MSIX_CONTROL,
+  MSIX_CONTROL_ENABLE,
+  STATUS_INTERRUPT,
+} from '../../../assembly/spec/pci.ts';
 import { buildPath } from '../../../host/demo/checkout.ts';
 import { native, type NativeController } from '../../../host/native.ts';
 import { DRAIN_MICROSECONDS } from '../../../host/nvme/drains.ts';
@@ -55,6 +63,15 @@ function interruptStatus(one: ControllerRig): boolean {
     (Buffer.from(one.controller.regionRead('config', CONFIG_STATUS, 2)).readUInt16LE() & STATUS_INTERRUPT) !==
     0
   );
+}
+
+/** Offset of a capability in config space. */
+function capability(one: ControllerRig, id: number): number {
+  const config = one.controller.regionRead('config', 0, 256);
+  let at = config[CONFIG_CAPABILITIES] ?? 0;
+  while (at !== 0 && config[at] !== id) at = config[at + 1] ?? 0;
+  assert.ok(at !== 0);
+  return at;
 }
 
 /** The addon's controller but for some of its methods. */
@@ -219,6 +236,22 @@ test('a window that the kernel refuses to map fails this controller, until it ca
   assert.equal(one.up().io('read', RAM), 0);
 });
 
+test('before a guest is up and after a client has left, the loop may sleep', () => {
+  const one = rig();
+  const asleep = (): boolean => {
+    while (one.turn() > 0);
+    return one.controller.arm() && one.controller.deadline(reactor.now()) === Infinity;
+  };
+  assert.ok(asleep());
+  one.memoryAdd(HIGH.gpa, HIGH.length);
+  assert.ok(asleep(), 'memory without a bus master');
+  one.controller.memoryRemove(HIGH.gpa, HIGH.length, nothing);
+  assert.equal(one.up().io('read', RAM), 0);
+  assert.ok(asleep(), 'an idle guest');
+  one.controller.disconnect(nothing);
+  assert.ok(asleep(), 'no client');
+});
+
 // ---- Interrupts ----
 
 test('a notifier that is no eventfd is refused and closed', () => {
@@ -233,6 +266,26 @@ test('a notifier that is no eventfd is refused and closed', () => {
   }
   assert.equal(fdCount(), before);
   assert.equal(one.io('read', RAM), 0);
+});
+
+test('MSI-X: an interrupt that nobody could be told of is told with the notifier', () => {
+  const one = rig().up();
+  const control = capability(one, CAPABILITY_ID_MSIX) + MSIX_CONTROL;
+  one.controller.regionWrite('config', control + 1, Uint8Array.of(MSIX_CONTROL_ENABLE >>> 8), nothing);
+  assert.equal(one.io('read', RAM), 0);
+  const fd = native.eventfdCreate();
+  one.controller.notifierSet('msix', 1, fd);
+  assert.equal(native.eventfdRead(fd), 1, 'owed');
+  assert.equal(one.io('read', RAM), 0);
+  assert.equal(native.eventfdRead(fd), 1, 'raised');
+  one.controller.interruptTrigger('msix', 1);
+  assert.equal(native.eventfdRead(fd), 1, 'triggered');
+  one.controller.notifierSet('msix', 1, undefined);
+  assert.equal(one.io('read', RAM), 0);
+  one.controller.notifiersClear('msix');
+  const next = native.eventfdCreate();
+  one.controller.notifierSet('msix', 1, next);
+  assert.equal(native.eventfdRead(next), 0, 'the kind was off meanwhile');
 });
 
 test('INTx: Interrupt Status follows the completion queue, and enabling the pin signals what is pending', () => {
