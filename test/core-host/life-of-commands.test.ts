@@ -72,6 +72,28 @@ describe('completions that the core does not expect', () => {
   });
 });
 
+describe('late completions', () => {
+  test('do not complete the command that has the slot now', () => {
+    const guest = MockGuest.up();
+    guest.driver.read(1, 0, 8).data(DATA, 4096).submit(1);
+    guest.ring(1);
+    guest.poll();
+    const [first] = guest.pending;
+    assert.ok(first);
+    guest.complete();
+    guest.run();
+    guest.driver.read(1, 0, 8).data(DATA, 4096).submit(1);
+    guest.ring(1);
+    guest.poll();
+    const [second] = guest.pending;
+    assert.equal((second?.slot ?? 0) & 0xffff, first.slot & 0xffff, 'the slot is used again');
+    guest.post([{ request: first, result: 0 }]);
+    for (let polls = 0; polls < 4; polls++) guest.poll();
+    assert.equal(guest.driver.reap(1), 0);
+    assert.equal(guest.run().length, 1);
+  });
+});
+
 describe('Delete I/O Submission Queue', () => {
   test('waits for the commands of the queue, which complete first', () => {
     const guest = MockGuest.up({ queues: 2 });

@@ -136,13 +136,18 @@ describe('shadow doorbells', () => {
 
   test('a queue in use that is full of completions asks for the head', () => {
     const { guest } = setUp();
+    // Some commands first, so that EventIdx is where a guest that is polled leaves it.
+    for (let index = 0; index < 3; index++) {
+      guest.driver.flush(1);
+      guest.succeed(1);
+    }
     for (let index = 0; index < ENTRIES - 1; index++) guest.driver.flush(1).submit(1);
     guest.ring(1);
     for (let polls = 0; polls < 6; polls++) {
       guest.poll();
       guest.complete();
     }
-    assert.equal(guest.driver.reap(1), ENTRIES - 1);
+    assert.equal(guest.driver.reap(1, 4), 4);
     guest.driver.flush(1).submit(1);
     guest.ring(1);
     for (let polls = 0; polls < 6; polls++) guest.poll();
@@ -151,6 +156,6 @@ describe('shadow doorbells', () => {
     const head = guest.driver.completionDoorbell(1);
     assert.notEqual(head, undefined, 'the target sleeps, so the guest has to ring');
     guest.doorbellWrite(doorbellOffset(1, 'completion'), head as number);
-    assert.equal(guest.run().length, 1);
+    assert.equal(guest.run().length, ENTRIES - 4);
   });
 });

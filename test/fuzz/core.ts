@@ -49,6 +49,7 @@ class Episode {
   readonly #bug: Bug | undefined;
   /** Commands submitted and not completed, by queue and CID. */
   readonly #outstanding = new Map<string, Drawn>();
+  readonly #done: Request[] = [];
   #restarts = 0;
   #bugDone = false;
 
@@ -163,6 +164,17 @@ class Episode {
       this.#guest.core.bytes[at] = (this.#guest.core.bytes[at] ?? 0) ^ 1;
     }
     this.#guest.post(chosen.map((request) => ({ request, result: this.#execute(request) })));
+    this.#completeAgain(chosen);
+  }
+
+  /** Completions of requests that are done already, or never were: nobody may take them for another's. */
+  #completeAgain(done: readonly Request[]): void {
+    this.#done.push(...done);
+    if (this.#done.length === 0 || !this.#random.oneIn(4)) return;
+    const request = this.#random.pick(this.#done.slice(-16));
+    const slot = this.#random.oneIn(4) ? this.#random.next() : request.slot;
+    const pending = this.#guest.pending.some((each) => each.slot === slot);
+    if (!pending) this.#guest.post([{ request: { ...request, slot }, result: BLOCK_OK }]);
   }
 
   /** Whether this bug is wanted, and was not made yet. */

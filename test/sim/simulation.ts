@@ -122,7 +122,7 @@ class Simulation {
     guest.enable();
     this.#queues = Array.from({ length: random.between(1, 3) }, (_, index) => index + 1);
     for (const qid of this.#queues)
-      guest.queueCreate(qid, { entries: random.pick([4, 16, 64]), depth: random.between(2, 16) });
+      guest.queueCreate(qid, { entries: random.pick([4, 8, 16, 64]), depth: random.between(2, 24) });
     if (random.oneIn(3)) return;
     guest.shadowDoorbells();
   }
@@ -220,7 +220,7 @@ class Simulation {
   #reap(): void {
     const cqid = this.#random.pick(this.#queues);
     const before = this.#guest.driver.doorbellsRung;
-    const list = this.#guest.reap(cqid, this.#random.between(1, 16));
+    const list = this.#guest.reap(cqid, this.#random.pick([1, 2, 3, 16]));
     if (this.#guest.driver.doorbellsRung !== before) this.#asleep = false;
     for (const completed of list) {
       this.#workload.done(completed);
