@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import * as abi from '../../assembly/abi/records.ts';
 import { errnoName, errnoOf } from '../block/errors.ts';
 import type { Core } from '../core/core.ts';
-import type { NativeController } from '../native.ts';
+import type { NativeController, RegionAdded } from '../native.ts';
 import { DeviceError, type MemoryRegion } from '../transport/device.ts';
 
 /** A region that was taken out of use; requests submitted before may still touch it. */
@@ -15,24 +15,22 @@ export interface RemovedRegion {
   abandon(): void;
 }
 
-/** What the core's refusals mean to the VMM. */
-const REFUSALS = new Map<number, { code: string; errno: number; message: string }>([
-  [
-    abi.REGION_INVALID,
-    {
-      code: 'MEMORY_INVALID',
-      errno: constants.errno.EINVAL,
-      message: 'is empty, wraps, or is not a multiple of 4 KiB',
-    },
-  ],
-  [
-    abi.REGION_OVERLAPS,
-    { code: 'MEMORY_OVERLAPS', errno: constants.errno.EEXIST, message: 'overlaps another region' },
-  ],
-  [
-    abi.REGION_TABLE_FULL,
-    { code: 'MEMORY_TABLE_FULL', errno: constants.errno.ENOSPC, message: 'is one region too many' },
-  ],
+const { errno } = constants;
+
+/** What the core's refusals are as errno. */
+const CORE_ERRNO = new Map<number, number>([
+  [abi.REGION_INVALID, errno.EINVAL],
+  [abi.REGION_OVERLAPS, errno.EEXIST],
+  [abi.REGION_TABLE_FULL, errno.ENOSPC],
+]);
+
+/** What refusals mean to the VMM, whichever of the two views refused. */
+const REFUSALS = new Map<number, { code: string; message: string }>([
+  [errno.EINVAL, { code: 'MEMORY_INVALID', message: 'is empty, wraps, or is not a multiple of 4 KiB' }],
+  [errno.EEXIST, { code: 'MEMORY_OVERLAPS', message: 'overlaps another region' }],
+  [errno.ENOSPC, { code: 'MEMORY_TABLE_FULL', message: 'is one region too many' }],
+  [errno.ENXIO, { code: 'MEMORY_REFUSED', message: 'ends beyond the end of its file' }],
+  [errno.EACCES, { code: 'MEMORY_REFUSED', message: 'is writable, its file is not' }],
 ]);
 
 export class GuestMemory {
@@ -49,19 +47,18 @@ export class GuestMemory {
   /** Throws DeviceError; then neither view has changed. */
   add(region: MemoryRegion): void {
     const { gpa, length, offset, fd, readable, writable } = region;
-    const added = attempt(`map the region ${describe(gpa, length)}`, 'MEMORY_REFUSED', () =>
-      this.#native.regionAdd({ gpa, length, offset, fd, readable, writable }),
-    );
     const mapped = fd !== undefined;
+    let added: RegionAdded;
+    try {
+      added = this.#native.regionAdd({ gpa, length, offset, fd, readable, writable });
+    } catch (cause) {
+      throw refusal(errnoOf(cause), gpa, length);
+    }
     const result = this.#core.regionAdd({ ...added, gpa, length, offset, readable, writable, mapped });
-    if (result !== abi.REGION_OK) {
+    // A core that trapped takes part in nothing; the VMM must not end for that.
+    if (result !== abi.REGION_OK && this.#core.failure === undefined) {
       this.#native.regionRemove(gpa, length);
-      const refusal = REFUSALS.get(result);
-      throw new DeviceError(
-        refusal?.code ?? 'MEMORY_REFUSED',
-        refusal?.errno ?? constants.errno.EINVAL,
-        `the region ${describe(gpa, length)} ${refusal?.message ?? 'was refused'}`,
-      );
+      throw refusal(CORE_ERRNO.get(result) ?? errno.EINVAL, gpa, length);
     }
     this.#regions.set(gpa, length);
   }
@@ -69,11 +66,7 @@ export class GuestMemory {
   /** Throws DeviceError ENOENT unless a region is exactly this one. */
   remove(gpa: bigint, length: bigint): RemovedRegion {
     if (this.#regions.get(gpa) !== length) {
-      throw new DeviceError(
-        'MEMORY_UNKNOWN',
-        constants.errno.ENOENT,
-        `no region is exactly ${describe(gpa, length)}`,
-      );
+      throw new DeviceError('MEMORY_UNKNOWN', errno.ENOENT, `no region is exactly ${describe(gpa, length)}`);
     }
     // The core first: from here on it names no segment there, and the addon refuses those it named before.
     this.#core.regionRemove(gpa, length);
@@ -97,13 +90,12 @@ export class GuestMemory {
   }
 }
 
-function attempt<T>(what: string, code: string, call: () => T): T {
-  try {
-    return call();
-  } catch (cause) {
-    const errno = errnoOf(cause);
-    throw new DeviceError(code, errno, `cannot ${what}: ${errnoName(errno)}`);
-  }
+function refusal(number: number, gpa: bigint, length: bigint): DeviceError {
+  const { code, message } = REFUSALS.get(number) ?? {
+    code: 'MEMORY_REFUSED',
+    message: `cannot be mapped: ${errnoName(number)}`,
+  };
+  return new DeviceError(code, number, `the region ${describe(gpa, length)} ${message}`);
 }
 
 function describe(gpa: bigint, length: bigint): string {

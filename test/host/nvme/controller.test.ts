@@ -210,6 +210,9 @@ test('a core that traps fails alone: CSTS.CFS, and its neighbour goes on', () =>
   assert.equal(one.controller.deadline(reactor.now()), Infinity);
   const left = waitFor((done) => one.controller.disconnect(done));
   assert.ok(left.done);
+  one.memoryAdd(HIGH.gpa, HIGH.length);
+  one.controller.memoryRemove(HIGH.gpa, HIGH.length, nothing);
+  assert.ok(failed(one), 'so it is for the next client');
   assert.equal(other.io('read', RAM), 0);
 });
 
