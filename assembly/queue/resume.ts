@@ -77,7 +77,8 @@ function publishedFree(cq: CompletionQueue): void {
   if (cq.state == QUEUE_ABSENT || <u32>cq.publishing + 1 != cq.posted) return;
   const tag = <u32>(cq.publishing >> 32);
   const slot = Slot.at(tag & 0xffff);
-  if (slot.tag == tag && slot.state == SLOT_COMPLETING) slotFree(slot);
+  // A generation comes round again, but not in a queue that has published nothing since.
+  if (slot.tag == tag && slot.cqid == cq.qid && slot.state == SLOT_COMPLETING) slotFree(slot);
 }
 
 /** Frees slots whose command was not fetched yet or is no queue's any more; counts the others where they belong. */
