@@ -1,7 +1,8 @@
 // Event counters that a peer passed: only these may be signalled, and never so that the caller has to wait.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { native } from '../../host/native.ts';
 import { withCode } from './rig.ts';
@@ -23,4 +24,25 @@ test('any other descriptor is none', () => {
   assert.equal(native.eventfdAdopt(fd), false);
   native.fdClose(fd);
   assert.throws(() => native.eventfdAdopt(fd), withCode('ENOENT'));
+});
+
+/** What a peer can do to a counter that it passed: fill it, and let whoever adds to it wait. */
+function trap(fd: number): void {
+  const full = Buffer.alloc(8);
+  full.writeBigUInt64LE(0xffff_ffff_ffff_fffen);
+  writeSync(fd, full);
+  // F_SETFL, O_RDWR
+  const script = 'open(my $file, "<&=", 3) or die; fcntl($file, 4, 2) or die';
+  execFileSync('perl', ['-e', script], { stdio: ['ignore', 'inherit', 'inherit', fd] });
+}
+
+test('a counter that is full and blocks is signalled without waiting', () => {
+  const fd = native.eventfdCreate();
+  assert.equal(native.eventfdAdopt(fd), true);
+  trap(fd);
+  for (let count = 0; count < 100; count++) native.eventfdSignal(fd);
+  assert.ok(native.eventfdRead(fd) > 2 ** 63);
+  for (let count = 0; count < 300; count++) native.eventfdSignal(fd);
+  assert.equal(native.eventfdRead(fd), 300);
+  native.fdClose(fd);
 });

@@ -125,6 +125,9 @@ test('interrupts for descriptors that are no eventfd are refused; full ones bloc
   const full = native.eventfdCreate();
   fs.writeSync(full, u64(0xffff_ffff_ffff_fffen));
   guest.client.setEventfds(spec.IRQ_INDEX_MSIX, 1, [full]);
+  // F_SETFL, O_RDWR: whoever writes to it waits from now on.
+  const script = 'open(my $file, "<&=", 3) or die; fcntl($file, 4, 2) or die';
+  execFileSync('perl', ['-e', script], { stdio: ['ignore', 'inherit', 'inherit', full] });
   assert.equal(guest.command(1, { opcode: nvme.NVM_FLUSH, nsid: 1 }), 0);
   guest.client.setIrqs(spec.SET_IRQS_DATA_NONE | spec.SET_IRQS_ACTION_TRIGGER, spec.IRQ_INDEX_MSIX, 0, 65);
   native.fdClose(full);
