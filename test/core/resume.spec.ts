@@ -2,10 +2,12 @@
 // command that acts on others finds them as it would have.
 
 import { NAMESPACE_FLAG_ACTIVE } from '../../assembly/abi/records.ts';
+import { asyncEventWait } from '../../assembly/admin/async-events.ts';
 import { submissionFetch } from '../../assembly/queue/submission.ts';
 import {
   ABORT_CID_SHIFT,
   ADMIN_ABORT,
+  ADMIN_ASYNC_EVENT_REQUEST,
   ADMIN_CREATE_IO_CQ,
   ADMIN_CREATE_IO_SQ,
   ADMIN_DELETE_IO_CQ,
@@ -22,6 +24,7 @@ import {
 import { doorbellWrite, queuePoll } from '../../assembly/controller/poll.ts';
 import { requestsTake } from '../../assembly/queue/requests.ts';
 import { FID_NUMBER_OF_QUEUES } from '../../assembly/spec/nvme-features.ts';
+import { controller } from '../../assembly/wire/controller.ts';
 import { CompletionQueue, QUEUE_ABSENT, SubmissionQueue } from '../../assembly/wire/queue.ts';
 import { Slot, SLOT_COMPLETING, SLOT_FREE, SLOT_WAITING, SLOT_WALKING } from '../../assembly/wire/slot.ts';
 import {
@@ -118,6 +121,20 @@ describe('a process that ends in the middle of a call', () => {
     expect<u32>(reap()).toBe(STATUS_ABORT_REQUESTED);
     expect<u32>(reap()).toBe(0);
     expect<u32>(result()).toBe(0, 'the command was aborted');
+    expect<u32>(reap()).toBe(NO_COMPLETION);
+  });
+
+  test('after an Asynchronous Event Request was noted and before it was parked: it waits once', () => {
+    sqe(ADMIN_ASYNC_EVENT_REQUEST);
+    SubmissionQueue.at(0).tail = 1;
+    const first = submissionFetch(SubmissionQueue.at(0), 1);
+    expect(first).not.toBeNull();
+    asyncEventWait(slotOf(lastCid()));
+    takeOver();
+    work();
+    expect<u32>(<u32>controller().aerCount).toBe(1);
+    doorbellWrite(REG_DOORBELLS + 8 * 60, 1);
+    expect<u32>(reap()).toBe(0);
     expect<u32>(reap()).toBe(NO_COMPLETION);
   });
 
