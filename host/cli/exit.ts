@@ -31,7 +31,10 @@ function usageLine(code: string, message: string): string {
 
 /** Commander's words on one line: `unknown option '--sockt' (Did you mean --socket?)`. */
 function commandLineFault(message: string): string {
-  const text = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  const text = message
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '');
   return /help|Did you mean/.test(text) ? text : `${text}; doorbell --help tells what there is`;
 }
 

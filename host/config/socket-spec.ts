@@ -77,16 +77,7 @@ export function listenFailure(socketPath: string, code: string): UsageError | un
   const directory = path.dirname(socketPath);
   switch (code) {
     case 'EADDRINUSE':
-      if (lstatSync(socketPath, { throwIfNoEntry: false })?.isSocket() === false) {
-        return new UsageError(
-          'SOCKET_PATH',
-          `${socketPath} is there and no socket: remove it, or use another path`,
-        );
-      }
-      return new UsageError(
-        'SOCKET_BUSY',
-        `something listens on ${socketPath} already: end that process, or use another path`,
-      );
+      return takenPath(socketPath);
     case 'ENOENT':
     case 'ENOTDIR':
       return new UsageError('SOCKET_PATH', `${directory} is not a directory: create it, or use another path`);
@@ -100,6 +91,25 @@ export function listenFailure(socketPath: string, code: string): UsageError | un
     default:
       return undefined;
   }
+}
+
+/** What is at the path: advice to remove it must not cost a directory or a disk. */
+function takenPath(socketPath: string): UsageError {
+  const there = lstatSync(socketPath, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) {
+    return new UsageError(
+      'SOCKET_PATH',
+      `${socketPath} is a directory: name a socket in it, such as ${path.join(socketPath, 'nvme.sock')}`,
+    );
+  }
+  if (there?.isSocket() === false) {
+    const message = `${socketPath} is there and no socket: use another path, or remove it if nobody needs it`;
+    return new UsageError('SOCKET_PATH', message);
+  }
+  return new UsageError(
+    'SOCKET_BUSY',
+    `something listens on ${socketPath} already: end that process, or use another path`,
+  );
 }
 
 /** `1+2`: the NSIDs in ascending order. */

@@ -56,7 +56,7 @@ describe('usage errors: one line on stderr, exit code 2', () => {
     [['serve'], /no --socket is given.*\[COMMAND_LINE\]/],
     [['serve', '--sockt', 'x'], /unknown option '--sockt' \(Did you mean --socket\?\)/],
     [['serve', '--socket'], /argument missing/],
-    [['serve', 'disk.img'], /too many arguments/],
+    [['serve', 'disk.img'], /too many arguments.*got 1; doorbell --help/],
     [['serve', '--socket', 's'], /no --namespace is given/],
     [['serve', '--socket', 's', '--namespace', 'ram:1Q'], /is not a size.*\[SIZE_INVALID\]/],
     [['serve', '--socket', 's', '--namespace', 'file:x,szie=1G'], /did you mean size\?.*\[OPTION_UNKNOWN\]/],

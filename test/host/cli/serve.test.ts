@@ -169,7 +169,7 @@ test('refusals are one line, exit code 2, and leave no socket', () => {
     [fresh('.sock'), `file:${fresh('.img')}`, /does not exist: add size=.*\[FILE_MISSING\]/],
     [fresh('.sock'), `file:${directory}`, /a directory.*\[FILE_KIND\]/],
     [path.join(directory, 'none', 'a.sock'), 'ram:1M', /is not a directory: create it.*\[SOCKET_PATH\]/],
-    [buildPath('dist'), 'ram:1M', /is there and no socket.*\[SOCKET_PATH\]/],
+    [buildPath('dist'), 'ram:1M', /is a directory: name a socket in it.*\[SOCKET_PATH\]/],
   ];
   for (const [socket, namespace, words] of cases) {
     const { code, stdout, stderr } = doorbell('serve', '--socket', socket, '--namespace', namespace);

@@ -75,5 +75,8 @@ test('a socket that cannot be bound', () => {
   }
   const file = listenFailure(import.meta.filename, 'EADDRINUSE');
   assert.equal(file?.code, 'SOCKET_PATH');
-  assert.match(file.message, /is there and no socket: remove it/);
+  assert.match(file.message, /is there and no socket: use another path/);
+  const folder = listenFailure(import.meta.dirname, 'EADDRINUSE');
+  assert.equal(folder?.code, 'SOCKET_PATH');
+  assert.match(folder.message, /is a directory: name a socket in it, such as .*\/nvme\.sock$/);
 });
