@@ -13,6 +13,9 @@ namespace doorbell {
 namespace {
 
 constexpr long HUGETLBFS_TYPE = 0x958458f6;
+/** Files that one peer may have mapped: a sparse file costs it nothing and would take all addresses from
+ * others. */
+constexpr std::uint64_t MAPPED_BYTES_MAX = std::uint64_t{4} << 40;
 
 bool isPageMultiple(std::uint64_t number) {
   return number % PAGE_BYTES == 0;
@@ -96,6 +99,9 @@ GuestFile* GuestMemory::fileFor(const RegionRequest& request) {
   // A window of 2 MiB cannot show a part of a larger page.
   if (file->pageBytes > abi::WINDOW_BYTES) fail("mmap", ENODEV);
   file->number = numberFor(info.st_dev, info.st_ino);
+  std::uint64_t mapped = 0;
+  for (const auto& other : files_) mapped += other->bytes;
+  if (mapped > MAPPED_BYTES_MAX || size > MAPPED_BYTES_MAX - mapped) fail("mmap", ENOMEM);
   file->bytes = (size + file->pageBytes - 1) & ~(file->pageBytes - 1);
   file->fd = OwnedFd::duplicate(request.fd);
   file->writable = canWrite;

@@ -57,6 +57,23 @@ test('a region that cannot be is refused, and nothing of it stays', () => {
   rig.close();
 });
 
+test('one peer cannot take all addresses with files that are huge and empty', () => {
+  const rig = new Rig();
+  const files = [3 << 20, 1 << 20, 1].map((mebibytes) => native.memfdCreate('sparse', mebibytes * MIB));
+  const add = (index: number): void => {
+    const fd = files[index];
+    const rest = { length: BigInt(PAGE), offset: 0n, readable: true, writable: true };
+    rig.controller.regionAdd({ gpa: BigInt(index * PAGE), fd, ...rest });
+  };
+  add(0);
+  add(1);
+  assert.throws(() => add(2), withCode('ENOMEM'));
+  rig.controller.regionRemove(BigInt(PAGE), BigInt(PAGE));
+  add(2);
+  files.forEach((fd) => native.fdClose(fd));
+  rig.close();
+});
+
 test('argument mistakes name the argument', () => {
   const rig = new Rig();
   const broken = { gpa: 0, length: 4096n, offset: 0n, fd: undefined, readable: true, writable: true };
