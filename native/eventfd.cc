@@ -64,6 +64,11 @@ class Signaller {
   aio_context_t context_ = 0;
 };
 
+Signaller& signaller() {
+  thread_local Signaller instance;
+  return instance;
+}
+
 Napi::Value create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -90,8 +95,7 @@ Napi::Value adopt(const Napi::CallbackInfo& info) {
 void signal(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const int fd = toFd(info[0], "fd");
-    thread_local Signaller signaller;
-    if (signaller.signal(fd)) return;
+    if (signaller().signal(fd)) return;
     // Without aio: a full counter is left alone. The peer could still fill it between the two calls.
     pollfd state{fd, POLLOUT, 0};
     if (retry([&] { return poll(&state, 1, 0); }) == 0) return;
@@ -115,6 +119,8 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 } // namespace
 
 void registerEventfd(Napi::Env env, Napi::Object exports) {
+  // Its descriptor is there from the start: later there may be none free.
+  signaller();
   exports.Set("eventfdCreate", Napi::Function::New<create>(env, "eventfdCreate"));
   exports.Set("eventfdAdopt", Napi::Function::New<adopt>(env, "eventfdAdopt"));
   exports.Set("eventfdSignal", Napi::Function::New<signal>(env, "eventfdSignal"));
