@@ -130,7 +130,8 @@ export interface NativeController {
    * ENXIO beyond the
    * end of the file; EEXIST overlaps; EACCES write wanted on a read-only fd; ENODEV not a regular file, or one
    * of pages
-   * larger than a window; ENOSPC more than REGION_COUNT regions) and maps it. Takes no ownership of the fd: a
+   * larger than a window; ENOSPC more than REGION_COUNT regions; ENOMEM more than
+   * 4 TiB of files) and maps it. Takes no ownership of the fd: a
    * duplicate
    * lives as long as the mapping. Without an fd the region is only remembered (no I/O, no window). Windows that are
    * filled stay as they are.
@@ -241,7 +242,7 @@ export interface Addon {
    * on. On any other descriptor, or on a full counter that blocks, `eventfdSignal` could fail or never return.
    */
   eventfdAdopt(fd: number): boolean;
-  /** Adds 1 to the counter; EAGAIN (a full counter) counts as success. */
+  /** Adds 1 to the counter. A full one stays full; never waits, whatever the flags of the descriptor. */
   eventfdSignal(fd: number): void;
   /** Reads and clears the counter; 0 when nothing was there. */
   eventfdRead(fd: number): number;
