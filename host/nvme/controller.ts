@@ -30,6 +30,8 @@ export interface ControllerParts {
   native: NativeController;
   reactor: Reactor;
   log: Log;
+  /** Where to count; default: a fresh object. */
+  statistics?: ControllerStatistics;
 }
 
 export interface ControllerStatistics {
@@ -45,14 +47,12 @@ export interface ControllerStatistics {
   windowFills: number;
 }
 
+export function noStatistics(): ControllerStatistics {
+  return { doorbells: 0, requests: 0, requestErrors: 0, interrupts: 0, windowFills: 0 };
+}
+
 export class Controller implements Device, Driven {
-  readonly statistics: ControllerStatistics = {
-    doorbells: 0,
-    requests: 0,
-    requestErrors: 0,
-    interrupts: 0,
-    windowFills: 0,
-  };
+  readonly statistics: ControllerStatistics;
 
   readonly #core: Core;
   readonly #native: NativeController;
@@ -69,6 +69,7 @@ export class Controller implements Device, Driven {
   #busFaultsSeen = 0;
 
   constructor(parts: ControllerParts) {
+    this.statistics = parts.statistics ?? noStatistics();
     this.#core = parts.core;
     this.#native = parts.native;
     this.#reactor = parts.reactor;
@@ -185,6 +186,16 @@ export class Controller implements Device, Driven {
       },
       done,
     );
+  }
+
+  /** Whether requests are with the kernel. */
+  get busy(): boolean {
+    return this.#native.inFlight > 0;
+  }
+
+  /** After a disconnect: cannot serve another client. Its core trapped, or requests of the last client go on. */
+  get spent(): boolean {
+    return this.#core.failure !== undefined || this.busy;
   }
 
   /** Takes down what the addon holds. Nothing may be with the kernel; completions that nobody took are dropped. */

@@ -16,19 +16,21 @@ import { listenFailure } from '../config/socket-spec.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { Core } from '../core/core.ts';
 import { createLog, type Log } from '../log/log.ts';
-import { native } from '../native.ts';
-import { Controller } from '../nvme/controller.ts';
+import { native, type NativeController } from '../native.ts';
+import { Controller, noStatistics } from '../nvme/controller.ts';
+import { Seat } from '../nvme/seat.ts';
 import { openSubsystem, type ControllerPlan, type Subsystem } from '../nvme/subsystem.ts';
 import { ReactorLoop } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
 import { UringDenied, UringReactor } from '../reactor/uring.ts';
 import { FIRMWARE_REVISION } from '../version.ts';
+import type { Device } from '../transport/device.ts';
 import { VfioUserServer } from '../transport/vfio-user/server.ts';
 import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
 
 /** A controller and the socket it is reached through. */
 interface Served {
-  controller: Controller;
+  controller: Seat;
   server: VfioUserServer;
 }
 
@@ -86,6 +88,13 @@ function main({ options, port, controlFd }: ReactorStart): void {
 
 function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, parent: Log): Served {
   const log = parent.with({ controller: plan.identity.cntlid });
+  const statistics = noStatistics();
+  const seat = new Seat(() => new Controller({ ...partsOf(plan, options), reactor, log, statistics }), log);
+  return { controller: seat, server: listen(plan.socketPath, seat, reactor, log) };
+}
+
+/** A core at power-on state, and the addon's side of its controller with the storage attached. */
+function partsOf(plan: ControllerPlan, options: ServeOptions): { core: Core; native: NativeController } {
   const core = new Core({ windowCount: options.windows, addressOf: (view) => native.addressOf(view) });
   core.configure(
     {
@@ -101,12 +110,10 @@ function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, pa
   const layout = { windowBase: core.windowBase, windowCount: core.windowCount };
   const addonSide = native.controller(core.bytes, layout);
   for (const { record, backend } of plan.namespaces) addonSide.namespaceAttach(record.nsid, backend.storage);
-  const controller = new Controller({ core, native: addonSide, reactor, log });
-  const server = listen(plan.socketPath, controller, reactor, log);
-  return { controller, server };
+  return { core, native: addonSide };
 }
 
-function listen(path: string, device: Controller, reactor: Reactor, log: Log): VfioUserServer {
+function listen(path: string, device: Device, reactor: Reactor, log: Log): VfioUserServer {
   try {
     return new VfioUserServer({ path, device, reactor, log, maxDmaMaps: REGION_COUNT });
   } catch (error) {

@@ -27,7 +27,7 @@ function readJson(file: string): unknown {
 
 test('every version in package.json is exact', () => {
   const problems = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })
-    .filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))
+    .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
     .map(([name, version]) => `${name}: ${version}`);
   assertNone(problems, 'Write the exact version (npm install --save-exact).');
 });

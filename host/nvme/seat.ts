@@ -1,0 +1,129 @@
+// A controller's seat in the subsystem: who sits there now. A controller whose core trapped, or whose I/O outlived its
+// guest, cannot serve the next one; when its guest has left it retires, and a new one takes the seat.
+
+import type { Log } from '../log/log.ts';
+import type { Driven } from '../reactor/loop.ts';
+import type { Device, DeviceRegion, InterruptKind, MemoryRegion } from '../transport/device.ts';
+import type { Controller, ControllerStatistics } from './controller.ts';
+
+export class Seat implements Device, Driven {
+  readonly #make: () => Controller;
+  readonly #log: Log;
+  /** Left the seat; requests of theirs are still with the kernel. */
+  readonly #retired = new Set<Controller>();
+  #holder: Controller;
+
+  /** `make` creates a controller at power-on state, with its storage attached. */
+  constructor(make: () => Controller, log: Log) {
+    this.#make = make;
+    this.#log = log;
+    this.#holder = make();
+  }
+
+  /** Sums over all that sat here: `make` gives each controller the same object. */
+  get statistics(): ControllerStatistics {
+    return this.#holder.statistics;
+  }
+
+  /** Takes down what the addon holds for the holder and for those that retired. */
+  close(): void {
+    for (const controller of [this.#holder, ...this.#retired]) controller.close();
+    this.#retired.clear();
+  }
+
+  // ---- Device ----
+
+  disconnect(done: () => void): void {
+    const leaving = this.#holder;
+    leaving.disconnect(() => {
+      if (leaving.spent) this.#succeed(leaving);
+      done();
+    });
+  }
+
+  regionBytes(region: DeviceRegion): number {
+    return this.#holder.regionBytes(region);
+  }
+
+  regionRead(region: DeviceRegion, offset: number, length: number): Uint8Array {
+    return this.#holder.regionRead(region, offset, length);
+  }
+
+  regionWrite(region: DeviceRegion, offset: number, bytes: Uint8Array, done: () => void): void {
+    this.#holder.regionWrite(region, offset, bytes, done);
+  }
+
+  memoryAdd(region: MemoryRegion): void {
+    this.#holder.memoryAdd(region);
+  }
+
+  memoryRemove(gpa: bigint, length: bigint, done: () => void): void {
+    this.#holder.memoryRemove(gpa, length, done);
+  }
+
+  interruptCount(kind: InterruptKind): number {
+    return this.#holder.interruptCount(kind);
+  }
+
+  notifierSet(kind: InterruptKind, vector: number, fd: number | undefined): void {
+    this.#holder.notifierSet(kind, vector, fd);
+  }
+
+  notifiersClear(kind: InterruptKind): void {
+    this.#holder.notifiersClear(kind);
+  }
+
+  interruptTrigger(kind: InterruptKind, vector: number): void {
+    this.#holder.interruptTrigger(kind, vector);
+  }
+
+  intxUnmask(): void {
+    this.#holder.intxUnmask();
+  }
+
+  reset(done: () => void): void {
+    this.#holder.reset(done);
+  }
+
+  // ---- Driven ----
+
+  poll(now: number): number {
+    return this.#holder.poll(now);
+  }
+
+  complete(): number {
+    if (this.#retired.size > 0) this.#settle();
+    return this.#holder.complete();
+  }
+
+  arm(): boolean {
+    return this.#holder.arm();
+  }
+
+  deadline(now: number): number {
+    return this.#holder.deadline(now);
+  }
+
+  // ---- Private ----
+
+  #succeed(leaving: Controller): void {
+    try {
+      this.#holder = this.#make();
+    } catch (error) {
+      // No address space for another core: the old one keeps the seat, as far as it can still serve.
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.error(`no new controller could be made for the next client: ${reason}`);
+      return;
+    }
+    this.#retired.add(leaving);
+  }
+
+  #settle(): void {
+    for (const controller of this.#retired) {
+      controller.complete();
+      if (controller.busy) continue;
+      controller.close();
+      this.#retired.delete(controller);
+    }
+  }
+}
