@@ -65,6 +65,7 @@ export class Controller implements Device, Driven {
   readonly #drains = new Drains();
   /** Windows that could not be mapped when the core asked for them, and their pages. */
   readonly #unfilled = new Map<number, number>();
+  #closed = false;
   #failureLogged = false;
   #busFaultsSeen = 0;
 
@@ -198,8 +199,10 @@ export class Controller implements Device, Driven {
     return this.#core.failure !== undefined || this.busy;
   }
 
-  /** Takes down what the addon holds. Nothing may be with the kernel; completions that nobody took are dropped. */
+  /** Takes down what the addon holds. Nothing may be with the kernel; completions that nobody took are dropped. Idempotent. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#interrupts.clear('intx');
     this.#interrupts.clear('msix');
     while (this.#native.completionsTake() > 0);
