@@ -199,7 +199,10 @@ export class Controller implements Device, Driven {
     return this.#core.failure !== undefined || this.busy;
   }
 
-  /** Takes down what the addon holds. Nothing may be with the kernel; completions that nobody took are dropped. Idempotent. */
+  /**
+   * Takes down what the addon holds. Nothing may be with the kernel; completions that nobody took are dropped.
+   * Idempotent.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -336,7 +339,10 @@ export class Controller implements Device, Driven {
     this.#effects();
   }
 
-  /** A bug of ours: the image is kept for whoever looks for it, for the operator's eyes only (it holds guest data). */
+  /**
+   * A bug of ours: the image is kept for whoever looks for it, for the operator's eyes only (it holds guest
+   * data).
+   */
   #trapLog(failure: Error): void {
     this.#failureLogged = true;
     this.#log.error(
