@@ -21,6 +21,8 @@ export const VFIO_USER_FRAMING: Framing = {
 
 /** Messages handled before others on the reactor have their turn. */
 const MESSAGES_PER_TURN = 64;
+/** And the time they may take, in microseconds: a reset costs as much as hundreds of doorbells. */
+const TURN_MICROSECONDS = 1000;
 /** Bytes of replies that a client may leave unread before no more of its messages are taken. */
 const UNSENT_BYTES_MAX = 4 << 20;
 
@@ -74,7 +76,8 @@ export class Connection {
   }
 
   private readable(): void {
-    for (let turn = 0; turn < MESSAGES_PER_TURN && this.session.ready; turn++) {
+    const end = native.now() + TURN_MICROSECONDS;
+    for (let turn = 0; turn < MESSAGES_PER_TURN && this.session.ready && native.now() < end; turn++) {
       let received: Received | undefined | null;
       try {
         received = this.socket.receive();
