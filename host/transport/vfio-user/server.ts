@@ -86,8 +86,8 @@ export class VfioUserServer {
   }
 
   /**
-   * A client could not be accepted: this process has no free descriptor, as when VMMs pass thousands. Left in the backlog
-   * it would wake the reactor again and again, so the spare descriptor makes room to hang up on it.
+   * A client could not be accepted: this process has no free descriptor, as when VMMs pass thousands. Left in the
+   * backlog it would wake the reactor again and again, so the spare descriptor makes room to hang up on it.
    */
   private turnAway(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,6 @@
 /**
- * VMMs and guests that mean harm, against a target as its users run it. Whatever they do, the target lives, gives back what
- * they took, and their neighbour (another controller of the same process) does verified I/O and never notices.
+ * VMMs and guests that mean harm, against a target as its users run it. Whatever they do, the target lives, gives
+ * back what they took, and their neighbour (another controller of the process) does verified I/O and never notices.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
