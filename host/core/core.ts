@@ -21,7 +21,7 @@ import * as abi from '../../assembly/abi/records.ts';
 import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../../assembly/abi/version.ts';
 import * as spec from '../../assembly/spec/nvme.ts';
 import { configWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
-import { instantiate, loadModule, ModuleError, type Exports } from './load.ts';
+import { instantiate, loadModule, ModuleError, type Exports, type ModuleBuild } from './load.ts';
 import { EventRecord, RequestRecord } from './records.ts';
 
 const MODULE = 'doorbell-core';
@@ -72,6 +72,8 @@ export interface CoreOptions {
    * mapping huge pages wants; without it they lie on 2 MiB of linear memory.
    */
   addressOf?: (view: Uint8Array) => bigint;
+  /** Another build of the core than build/core/doorbell-core.wasm. */
+  build?: ModuleBuild;
 }
 
 /** A region of guest memory as the core knows it. */
@@ -121,7 +123,7 @@ export class Core {
     const misaligned = Number((address + BigInt(WINDOW_BASE_MIN)) % BigInt(WINDOW_BYTES));
     this.windowBase = WINDOW_BASE_MIN + ((WINDOW_BYTES - misaligned) % WINDOW_BYTES);
     this.buildHash = loadModule(MODULE).buildHash;
-    this.#exports = instantiate(MODULE, this.memory, EXPORTS);
+    this.#exports = instantiate(MODULE, this.memory, EXPORTS, options.build);
     this.#request = new RequestRecord(this.words);
     this.#event = new EventRecord(this.words);
     const version = this.#exports.abi_version();

@@ -19,6 +19,12 @@ export class ModuleError extends Error {
   }
 }
 
+/** Another build of a module, with what it imports besides memory and abort: an instrumented one, in tests. */
+export interface ModuleBuild {
+  module: WebAssembly.Module;
+  imports: Record<string, (...values: number[]) => unknown>;
+}
+
 /** Exports of a module, all functions of u32. */
 export type Exports<Names extends string> = Readonly<Record<Names, (...values: number[]) => number>>;
 
@@ -60,8 +66,9 @@ export function instantiate<Names extends string>(
   name: string,
   memory: WebAssembly.Memory,
   names: readonly Names[],
+  build?: ModuleBuild,
 ): Exports<Names> {
-  const { module } = loadModule(name);
+  const module = build?.module ?? loadModule(name).module;
   const present = new Set(WebAssembly.Module.exports(module).map((entry) => entry.name));
   const missing = names.filter((wanted) => !present.has(wanted));
   if (missing.length > 0) {
@@ -70,6 +77,6 @@ export function instantiate<Names extends string>(
   const abort = (_message = 0, _file = 0, line = 0, column = 0): never => {
     throw new WebAssembly.RuntimeError(`assertion failed in ${name}.wasm at line ${line}, column ${column}`);
   };
-  const instance = new WebAssembly.Instance(module, { env: { memory, abort } });
+  const instance = new WebAssembly.Instance(module, { env: { ...build?.imports, memory, abort } });
   return instance.exports as Exports<Names>;
 }

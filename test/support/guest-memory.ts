@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { WINDOW_BYTES, WINDOW_SHIFT } from '../../assembly/abi/memory-map.ts';
 import { REGION_OK } from '../../assembly/abi/records.ts';
 import { Core, type CoreRegion } from '../../host/core/core.ts';
+import type { ModuleBuild } from '../../host/core/load.ts';
 
 /** A region as a test describes it: a part of guest memory. */
 export interface RegionOptions {
@@ -27,6 +28,8 @@ export interface GuestMemoryOptions {
   /** Number of copying windows; 0: guest memory is the window area. */
   copyingWindows: number;
   regions: readonly RegionOptions[];
+  /** Another build of the core. */
+  build?: ModuleBuild | undefined;
 }
 
 export class GuestMemory {
@@ -150,8 +153,9 @@ export class GuestMemory {
   }
 
   #coreCreate(): Core {
-    const { copyingWindows, bytes } = this.options;
-    return new Core({ windowCount: copyingWindows > 0 ? copyingWindows : Math.max(2, bytes / WINDOW_BYTES) });
+    const { copyingWindows, bytes, build } = this.options;
+    const windowCount = copyingWindows > 0 ? copyingWindows : Math.max(2, bytes / WINDOW_BYTES);
+    return new Core(build ? { windowCount, build } : { windowCount });
   }
 
   /** Where guest memory is the window area: every change of regions forgets windows, so all are filled again. */

@@ -10,6 +10,7 @@ import * as nvme from '../../assembly/spec/nvme.ts';
 import type { ControllerConfig, NamespaceConfig } from '../../host/core/config.ts';
 import type { Core } from '../../host/core/core.ts';
 import { doorbellOffset, Driver } from '../../host/core/driver.ts';
+import type { ModuleBuild } from '../../host/core/load.ts';
 import { DRIVER_STATE_APART, GuestMemory, type RegionOptions } from './guest-memory.ts';
 import { ModelDisk, requestCopy, segmentsCheck, type Request } from './model-disk.ts';
 
@@ -28,6 +29,8 @@ export interface MockGuestOptions {
   namespaces?: readonly Partial<NamespaceConfig>[];
   /** Entries of the admin queues; 32. */
   adminEntries?: number;
+  /** Another build of the core. */
+  build?: ModuleBuild;
 }
 
 /** A completion as a test looks at it. */
@@ -122,6 +125,7 @@ export class MockGuest {
       address: options.address ?? 0,
       copyingWindows: options.copyingWindows ?? 0,
       regions: options.regions ?? [],
+      build: options.build,
     });
     this.#allocated = this.memory.options.address + 0x10000;
     this.#config = { ...CONTROLLER, ...options.controller };
