@@ -362,6 +362,7 @@ async function installPackages() {
  */
 async function timed(name, run, cure) {
   const begin = performance.now();
+  say(`${name} …`);
   const { status, output } = await run();
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   if (status !== 0) {
@@ -386,8 +387,7 @@ async function runStep(step) {
 async function providePackages() {
   if (!packagesCurrent()) {
     const cure = 'Check the network and the npm registry that is configured, then run the command again.';
-    say('installing npm packages (a minute or so the first time)');
-    await timed('npm packages', installPackages, cure);
+    await timed('npm packages (a minute or so the first time)', installPackages, cure);
   }
   linkProgram();
 }

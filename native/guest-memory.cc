@@ -5,6 +5,7 @@
 #include "request.h"
 
 #include <algorithm>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -12,7 +13,6 @@
 namespace doorbell {
 namespace {
 
-constexpr long HUGETLBFS_TYPE = 0x958458f6;
 /** Files that one peer may have mapped: a sparse file costs it nothing and would take all addresses from
  * others. */
 constexpr std::uint64_t MAPPED_BYTES_MAX = std::uint64_t{4} << 40;
@@ -25,9 +25,22 @@ bool isPageMultiple(std::uint64_t number) {
 std::uint64_t pageBytesOf(int fd) {
   struct statfs info {};
   if (fstatfs(fd, &info) != 0) fail("fstatfs");
-  return static_cast<std::uint32_t>(info.f_type) == static_cast<std::uint32_t>(HUGETLBFS_TYPE)
-             ? static_cast<std::uint64_t>(info.f_bsize)
-             : PAGE_BYTES;
+  switch (static_cast<std::uint32_t>(info.f_type)) {
+  case HUGETLBFS_MAGIC:
+    return static_cast<std::uint64_t>(info.f_bsize);
+  case TMPFS_MAGIC:
+  case RAMFS_MAGIC:
+  case EXT4_SUPER_MAGIC:
+  case XFS_SUPER_MAGIC:
+  case BTRFS_SUPER_MAGIC:
+  case F2FS_SUPER_MAGIC:
+  case OVERLAYFS_SUPER_MAGIC:
+    return PAGE_BYTES;
+  default:
+    // A page of a file that a process or another machine serves comes when they like, and the reactor would
+    // wait.
+    fail("mmap", ENODEV);
+  }
 }
 
 /** Appends a range to sorted disjoint ones; its begin is not below the last one's begin. */

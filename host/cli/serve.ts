@@ -91,18 +91,23 @@ async function serve(args: Partial<ServeArguments>, context: CommandContext): Pr
   return EXIT_OK;
 }
 
+/** A second signal of the same kind this soon is an echo of the first, in milliseconds. */
+const ECHO_MS = 300;
+
 /** Resolves at the first SIGINT or SIGTERM; the second ends the process. */
 function stopSignal(first: (signal: NodeJS.Signals) => void): Promise<void> {
   return new Promise((resolve) => {
-    let stopping = false;
+    let stopping: { signal: NodeJS.Signals; since: number } | undefined;
     const take = (signal: NodeJS.Signals): void => {
-      if (stopping) {
+      // npx and timeout(1) may pass on a signal that this process has got already.
+      if (stopping?.signal === signal && performance.now() - stopping.since < ECHO_MS) return;
+      if (stopping !== undefined) {
         // As if it had never been handled: nothing that still runs can hold this end up.
         process.removeAllListeners(signal);
         process.kill(process.pid, signal);
         return;
       }
-      stopping = true;
+      stopping = { signal, since: performance.now() };
       first(signal);
       resolve();
     };

@@ -169,7 +169,9 @@ async function digestOf(file: string, offset: number, bytes: number): Promise<st
 }
 
 async function leaveShell(guest: Guest, say: (line: string) => void): Promise<void> {
-  say('\nA shell in the guest; the disk is /dev/nvme0n1. Leave with "exit" or Ctrl-].');
+  say('\nA shell in the guest; the disk is /dev/nvme0n1. Leave with "exit" or Ctrl-]. For example:');
+  say('  cat /sys/class/nvme/nvme0/state /proc/partitions');
+  say('  dd if=/dev/nvme0n1 of=/dev/null bs=1M count=64 iflag=direct');
   await guest.interactive();
 }
 

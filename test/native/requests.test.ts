@@ -222,7 +222,10 @@ test('an abandoned region: late I/O hits nobody, and a later region sees the fil
   guest.close();
 });
 
-/** Guest memory of 4 MiB without regions, and a file of 0x5a bytes as namespace 1: its requests are in flight until enter. */
+/**
+ * Guest memory of 4 MiB without regions, and a file of 0x5a bytes as namespace 1: its requests are in flight
+ * until enter.
+ */
 function withFile(): { rig: Rig; guest: Guest } {
   const guest = new Guest(4 * MIB);
   const rig = new Rig();
