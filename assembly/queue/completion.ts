@@ -33,9 +33,23 @@ export function placeRelease(cq: CompletionQueue): void {
 /** The guest has consumed entries up to `head`, which is below `size`; false when it was never that far. */
 export function headMove(cq: CompletionQueue, head: u32): bool {
   const consumed = ringUsed(cq.head, head, cq.size);
-  if (consumed > ringUsed(cq.head, cq.tail, cq.size)) return false;
+  const used = ringUsed(cq.head, cq.tail, cq.size);
+  if (consumed > used && (consumed != used + 1 || !entrySeen(cq))) return false;
   cq.head = head;
   cq.places += consumed;
+  return true;
+}
+
+/**
+ * After a resume the entry that was on its way waits for its window, to be written once more. Where the guest has
+ * consumed it already, that is done: true.
+ */
+function entrySeen(cq: CompletionQueue): bool {
+  if (cq.waitingFirst == SLOT_NONE || <u32>cq.publishing != cq.posted) return false;
+  const slot = Slot.at(cq.waitingFirst);
+  if (slot.tag != <u32>(cq.publishing >> 32)) return false;
+  waitingRemove(cq, slot);
+  published(cq, slot);
   return true;
 }
 
@@ -71,6 +85,12 @@ function publish(cq: CompletionQueue, slot: Slot): bool {
   cqe.sqhd = <u16>sq.head;
   cqe.sqid = slot.sqid;
   storeRelease(address + offsetof<Cqe>('cid'), Cqe.last(slot.sqe.cid, slot.status, phase));
+  published(cq, slot);
+  return true;
+}
+
+/** The entry is in the ring: the guest is to be interrupted, and the slot's command has ended. */
+function published(cq: CompletionQueue, slot: Slot): void {
   tailAdvance(cq);
   const s = Scheduler.get();
   s.published++;
@@ -78,10 +98,17 @@ function publish(cq: CompletionQueue, slot: Slot): bool {
     store<u8>(s.vectors + cq.vector, 1);
     s.interrupts = 1;
   }
+  const sq = SubmissionQueue.at(slot.sqid);
   slotFree(slot);
   sq.outstanding--;
   if (sq.state == QUEUE_DELETING && sq.outstanding == 0) deletionFinish(sq);
-  return true;
+}
+
+/** Takes the first slot off the list of those that wait for their window. */
+function waitingRemove(cq: CompletionQueue, slot: Slot): void {
+  cq.waitingFirst = slot.next;
+  if (cq.waitingFirst == SLOT_NONE) cq.waitingLast = SLOT_NONE;
+  Scheduler.get().completing--;
 }
 
 /** The entry at the tail is published: the next place, of the other phase once around. One store moves all. */
