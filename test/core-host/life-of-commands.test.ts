@@ -172,7 +172,7 @@ describe('Asynchronous Event Requests', () => {
   test('leave the completion queue to others while they wait', () => {
     const guest = new MockGuest({ adminEntries: 4 });
     guest.enable();
-    for (let index = 0; index < 2; index++) {
+    for (let index = 0; index < 3; index++) {
       guest.driver.asyncEventRequest().submit(0);
       guest.ring(0);
       guest.run();

@@ -329,12 +329,10 @@ export class MockGuest {
     const submission = this.allocate(entries * nvme.SQE_BYTES);
     const completion = this.allocate(entries * nvme.CQE_BYTES);
     this.driver.completionQueueCreate(0, completion, entries);
-    this.driver.submissionQueueCreate(0, {
-      cqid: 0,
-      address: submission,
-      entries,
-      lists: this.#lists(entries),
-    });
+    // Event requests wait for long: there are CIDs for them and for a full ring besides.
+    const depth = entries + 4;
+    const lists = this.#lists(depth);
+    this.driver.submissionQueueCreate(0, { cqid: 0, address: submission, entries, depth, lists });
     this.completionQueues.add(0);
     this.registerWrite(nvme.REG_AQA, (entries - 1) | ((entries - 1) << nvme.AQA_ACQS_Z_SHIFT));
     this.register64Write(nvme.REG_ASQ, submission);
