@@ -28,7 +28,6 @@ import {
   LID_ERROR,
 } from '../spec/nvme-logs.ts';
 import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
-import { fence } from '../wire/atomic.ts';
 import { CompletionQueue, Scheduler, SubmissionQueue } from '../wire/queue.ts';
 import { Slot, SLOT_NONE } from '../wire/slot.ts';
 import { asyncEventPost } from '../admin/async-events.ts';
@@ -180,7 +179,6 @@ function shadowArm(s: Scheduler): bool {
     if (!tailArm(sq)) return false;
     if (fetchState(sq) == FETCH_CORKED && !headArm(CompletionQueue.at(sq.cqid))) return false;
   }
-  fence();
   for (let queues = s.live; queues != 0; queues &= queues - 1) {
     const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
     const cq = CompletionQueue.at(sq.cqid);

@@ -149,9 +149,9 @@ function shadowWrite(driver: Driver, index: u32, value: u32): bool {
   if (driver.shadow == 0) return true;
   const shadow = driver.shadow + index * DOORBELL_BYTES;
   const old = atomic.load<u32>(shadow);
-  atomic.store<u32>(shadow, value);
   // The new value must be visible before EventIdx is read: the controller writes EventIdx, then reads the value again.
-  atomic.fence();
+  // Atomic accesses are sequentially consistent, which is all that is needed.
+  atomic.store<u32>(shadow, value);
   const event = atomic.load<u32>(driver.eventIndex + index * DOORBELL_BYTES);
   const passed = (value - event - 1) & 0xffff;
   return passed < ((value - old) & 0xffff);

@@ -12,7 +12,7 @@
 import { QUEUE_COUNT } from '../abi/memory-map.ts';
 import { ACCESS_CODES, ACCESS_MISSING, guestAccess, NEED_READ, NEED_WRITE } from '../guest/access.ts';
 import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
-import { loadAcquire } from '../wire/atomic.ts';
+import { loadAcquire, storeBeforeLoads } from '../wire/atomic.ts';
 import {
   CompletionQueue,
   QUEUE_LIVE,
@@ -122,11 +122,14 @@ export function shadowHead(cq: CompletionQueue, shadow: usize): u32 {
   return DOORBELL_OK;
 }
 
-/** Writes an entry of the EventIdx buffer at `base`; returns what guestAccess did. */
+/**
+ * Writes an entry of the EventIdx buffer at `base`; returns what guestAccess did. Whoever armed reads the doorbell
+ * again: the guest writes its doorbell and then reads EventIdx, so that one of the two sees the other.
+ */
 function eventWrite(base: u64, entry: u32, value: u32): usize {
   const s = Scheduler.get();
   const at = guestAccess(base + entry, NEED_WRITE, changetype<usize>(s) + offsetof<Scheduler>('eventWindow'));
-  if (at >= ACCESS_CODES) store<u32>(at, value);
+  if (at >= ACCESS_CODES) storeBeforeLoads(at, value);
   return at;
 }
 

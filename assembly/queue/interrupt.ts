@@ -3,7 +3,6 @@
 
 import { INTERRUPT_BASE, INTERRUPT_BYTES, INTERRUPT_COUNT, QUEUE_COUNT } from '../abi/memory-map.ts';
 import { ACCESS_CODES } from '../guest/access.ts';
-import { fence } from '../wire/atomic.ts';
 import { CompletionQueue, QUEUE_LIVE, Scheduler } from '../wire/queue.ts';
 import { headArm, shadowAccess, shadowHead } from './doorbell.ts';
 
@@ -43,11 +42,10 @@ export function interruptPending(mask: u32): bool {
   return pending;
 }
 
-/** Arms EventIdx with the head as it is now. Ends: the head moves towards the tail only. */
+/** Arms EventIdx with the head as it is now, then looks again. Ends: the head moves towards the tail only. */
 function headSettle(cq: CompletionQueue, shadow: usize): void {
   while (true) {
     headArm(cq);
-    fence();
     const head = cq.head;
     shadowHead(cq, shadow);
     if (cq.head == head) return;

@@ -19,9 +19,13 @@ export function storeRelease64(address: usize, value: u64): void {
   else store<u64>(address, value);
 }
 
-/** What was stored before is visible before anything is loaded after. */
-export function fence(): void {
-  if (ASC_FEATURE_THREADS) atomic.fence();
+/**
+ * Writes so that the value is visible before anything that `loadAcquire` reads afterwards: both are sequentially
+ * consistent in WebAssembly. A fence would say it plainer, but the compiler's optimizer drops `atomic.fence`.
+ */
+export function storeBeforeLoads(address: usize, value: u32): void {
+  if (ASC_FEATURE_THREADS) atomic.store<u32>(address, value);
+  else store<u32>(address, value);
 }
 
 /** Copies one submission queue entry of 64 bytes, each byte read once. */
