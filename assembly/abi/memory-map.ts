@@ -42,6 +42,9 @@ export const WINDOW_RECORD_BYTES = 16;
 export const DATA_BUFFER_BYTES = 4096;
 export const EVENT_COUNT = 256;
 export const INTERRUPT_COUNT = 128;
+/** Commands given directly that the core holds at a time, results that were not taken included. */
+export const COMMAND_COUNT = 16;
+export const COMMAND_RESULT_BYTES = 32;
 
 /** Static data of the core's own module (written again at each instantiation, constant). */
 export const STATIC_BASE = 0x400;
@@ -74,9 +77,17 @@ export const COMPLETION_QUEUE_SIZE = 0x2000;
 
 /** One region record, the argument of `region_add` and `region_remove`. */
 export const REGION_MAILBOX_BASE = COMPLETION_QUEUE_BASE + COMPLETION_QUEUE_SIZE;
-export const REGION_MAILBOX_SIZE = 0x1000;
+export const REGION_MAILBOX_SIZE = 0x800;
 
-export const REGION_BASE = REGION_MAILBOX_BASE + REGION_MAILBOX_SIZE;
+/** One submission queue entry, the argument of `command_submit`. */
+export const COMMAND_BASE = REGION_MAILBOX_BASE + REGION_MAILBOX_SIZE;
+export const COMMAND_SIZE = 0x400;
+
+/** Results of commands given directly. */
+export const COMMAND_RESULT_BASE = COMMAND_BASE + COMMAND_SIZE;
+export const COMMAND_RESULT_SIZE = 0x400;
+
+export const REGION_BASE = COMMAND_RESULT_BASE + COMMAND_RESULT_SIZE;
 export const REGION_SIZE = REGION_COUNT * REGION_BYTES;
 
 export const WINDOW_TABLE_BASE = REGION_BASE + REGION_SIZE;

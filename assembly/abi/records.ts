@@ -135,6 +135,17 @@ export const BLOCK_BUSY = 8;
 
 // ---- Interrupt (INTERRUPT_BASE): one u32, the vector ---------------------------------------------------------
 
+// ---- Command result (COMMAND_RESULT_BASE): what became of a command given directly ----------------------------
+
+export const COMMAND_RESULT_TOKEN = 0; // u32, as command_submit returned it
+export const COMMAND_RESULT_STATUS = 4; // u16: SCT << 8 | SC, Do Not Retry in bit 14
+export const COMMAND_RESULT_DW0 = 8; // u32: dword 0 of the completion
+export const COMMAND_RESULT_DATA = 12; // u32: linear address of the data that the guest's buffer would have got
+export const COMMAND_RESULT_DATA_BYTES = 16; // u32: 0 to DATA_BUFFER_BYTES
+
+/** The queue of a command given directly, in EVENT_QID and REQUEST_SQID. */
+export const COMMAND_SQID = 0xfffe;
+
 // ---- Event (EVENT_BASE): what a person may want to know ------------------------------------------------------
 
 export const EVENT_TYPE = 0; // u16, EVENT_*
@@ -198,3 +209,23 @@ export const REGION_UNKNOWN = 4;
 
 /** deadline_next: the core does not ask to be called. */
 export const DEADLINE_NONE = 0xffffffff;
+
+/** command_submit: the core holds COMMAND_COUNT commands given directly already, or no slot is free. */
+export const COMMAND_REFUSED = 0xffffffff;
+
+/** Results of controller_start. */
+export const START_OK = 0;
+/** The controller is enabled or has failed: it is to be disabled or reset first. */
+export const START_ENABLED = 1;
+
+/** Results of doorbells_poll. */
+export const POLL_OK = 0;
+/** I/O queues exist. */
+export const POLL_QUEUES_EXIST = 1;
+/** The page is not 4 KiB aligned. */
+export const POLL_PAGE_INVALID = 2;
+/** doorbells_poll: there is no page, doorbells come by doorbell_write. */
+export const DOORBELLS_NONE = 0xffffffff;
+/** Least and greatest microseconds between two polls of doorbells that nobody rings. */
+export const DOORBELLS_INTERVAL_MIN = 50;
+export const DOORBELLS_INTERVAL_MAX = 10000;

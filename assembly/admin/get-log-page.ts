@@ -67,7 +67,10 @@ export function getLogPage(slot: Slot): u32 {
   if (offset > <u64>size) return refuse(STATUS_INVALID_FIELD);
   logFill(lid, slot.data);
   windowShow(slot.data, size, <u32>offset);
-  return dataOut(slot, <u32>bytes);
+  const code = dataOut(slot, <u32>bytes);
+  // At its end already: there is no guest's buffer to wait for.
+  if (code == DONE) logPageRead(slot);
+  return code;
 }
 
 /** The page of this slot's command has reached the guest: without RAE the event that it explains is cleared. */

@@ -6,6 +6,7 @@
 import { SLOT_COUNT } from '../abi/memory-map.ts';
 import {
   BLOCK_OK,
+  COMMAND_REFUSED,
   OPERATION_COPY_IN,
   OPERATION_COPY_OUT,
   OPERATION_READ,
@@ -22,9 +23,11 @@ import { read } from '../command/read.ts';
 import { write } from '../command/write.ts';
 import { writeZeroes } from '../command/write-zeroes.ts';
 import { flushAllBegin, flushAllNext } from '../dptr/flush-all.ts';
+import { directFetch } from '../queue/direct.ts';
 import { completionSlot, requestIssue } from '../queue/requests.ts';
 import { walkLater } from '../queue/slots.ts';
 import {
+  ADMIN_ASYNC_EVENT_REQUEST,
   ADMIN_GET_LOG_PAGE,
   NSID_BROADCAST,
   NVM_DATASET_MANAGEMENT,
@@ -37,7 +40,7 @@ import {
 } from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
 import { Completion } from '../wire/request.ts';
-import { AGAIN, ISSUE, PENDING, Slot, SQID_INTERNAL, STAGE_FLUSH_ALL } from '../wire/slot.ts';
+import { AGAIN, ISSUE, PENDING, Slot, SQID_DIRECT, SQID_INTERNAL, STAGE_FLUSH_ALL } from '../wire/slot.ts';
 import { DONE, refuse } from '../wire/status.ts';
 import { commandEnd } from '../admin/complete.ts';
 import { writeCacheEnabled } from '../admin/features.ts';
@@ -48,7 +51,20 @@ import { shutdownContinue, stateAdvance } from './state.ts';
 /** Runs a command from its start or from where a missing window stopped it; false when one is missing again. */
 export function commandRun(slot: Slot): bool {
   if (slot.stage == STAGE_FLUSH_ALL) return commandProceed(slot, flushAllBegin(slot));
-  return commandProceed(slot, slot.sqid == 0 ? adminCommand(slot) : ioCommand(slot));
+  const isAdmin = slot.sqid == 0 || slot.sqid == SQID_DIRECT;
+  return commandProceed(slot, isAdmin ? adminCommand(slot) : ioCommand(slot));
+}
+
+/**
+ * Runs the admin command in the mailbox, whether or not the controller is enabled: its token, or COMMAND_REFUSED. The
+ * result is taken by commands_take, now or after further polls.
+ */
+export function commandSubmit(): u32 {
+  const slot = directFetch();
+  if (slot === null) return COMMAND_REFUSED;
+  const token = slot.tag;
+  commandRun(slot);
+  return token;
 }
 
 /** Does what a handler said: a status, or ISSUE, AGAIN, PENDING. */
@@ -71,6 +87,9 @@ function commandProceed(slot: Slot, code: u32): bool {
 /** Fused operations (FUSE) and SGLs (PSDT) are not offered, the bits between them are reserved: all of it is 0. */
 function adminCommand(slot: Slot): u32 {
   const sqe = slot.sqe;
+  // An event has nobody to wait for it but a queue's owner.
+  if (slot.sqid == SQID_DIRECT && sqe.opcode == ADMIN_ASYNC_EVENT_REQUEST)
+    return refuse(STATUS_INVALID_OPCODE);
   if (sqe.flags != 0 && adminSupported(sqe.opcode)) return refuse(STATUS_INVALID_FIELD);
   return adminExecute(slot);
 }

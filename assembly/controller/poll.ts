@@ -1,6 +1,15 @@
 // What the caller's loop calls: queue_poll while there is work, queue_arm before it sleeps, and the doorbells.
 
-import { DEADLINE_NONE, EVENT_DOORBELL_REFUSED } from '../abi/records.ts';
+import {
+  DEADLINE_NONE,
+  DOORBELLS_INTERVAL_MAX,
+  DOORBELLS_INTERVAL_MIN,
+  DOORBELLS_NONE,
+  EVENT_DOORBELL_REFUSED,
+  POLL_OK,
+  POLL_PAGE_INVALID,
+  POLL_QUEUES_EXIST,
+} from '../abi/records.ts';
 import { ACCESS_CODES, ACCESS_MISSING } from '../guest/access.ts';
 import { Guest } from '../guest/state.ts';
 import { windowsSettle } from '../guest/windows.ts';
@@ -11,6 +20,7 @@ import {
   doorbellRing,
   headArm,
   headOffset,
+  pollBegin,
   shadowAccess,
   shadowHead,
   shadowTail,
@@ -18,6 +28,7 @@ import {
   tailOffset,
 } from '../queue/doorbell.ts';
 import { interruptPending } from '../queue/interrupt.ts';
+import { ioQueuesExist } from '../queue/lifecycle.ts';
 import { walkNext, walksCount } from '../queue/slots.ts';
 import { FETCH_CORKED, FETCH_READY, fetchState, submissionFetch } from '../queue/submission.ts';
 import { ARBITRATION_BURST_UNLIMITED, ARBITRATION_BURST_WIDTH } from '../spec/nvme-features.ts';
@@ -27,7 +38,7 @@ import {
   AEN_TYPE_ERROR,
   LID_ERROR,
 } from '../spec/nvme-logs.ts';
-import { DOORBELL_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
+import { DOORBELL_BYTES, PAGE_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
 import { CompletionQueue, Scheduler, SubmissionQueue } from '../wire/queue.ts';
 import { Slot, SLOT_NONE } from '../wire/slot.ts';
 import { asyncEventPost } from '../admin/async-events.ts';
@@ -63,7 +74,9 @@ export function queuePoll(budget: u32, now: u64): u32 {
   stateAdvance();
   // Whoever had no turn, because the budget was used up, keeps its window for the next poll.
   if (fetched < budget) windowsSettle();
-  return continued + fetched + (s.published - published);
+  const done = continued + fetched + (s.published - published);
+  if (s.polled != 0 && done != 0) s.activeAt = now;
+  return done;
 }
 
 /**
@@ -169,16 +182,15 @@ export function queueArm(): u32 {
   return (guest.missRefused | guest.missCount) != 0 ? 1 : 0;
 }
 
-/** Publishes EventIdx for every queue, then looks again; false when something moved or a window is missing. */
+/**
+ * Publishes EventIdx for every queue, unless nobody would ring, then looks again; false when something moved or a
+ * window is missing.
+ */
 function shadowArm(s: Scheduler): bool {
   const shadow = shadowAccess();
   // Buffers in memory that is gone: nothing can move before memory comes back.
   if (shadow < ACCESS_CODES) return shadow != ACCESS_MISSING;
-  for (let queues = s.live; queues != 0; queues &= queues - 1) {
-    const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
-    if (!tailArm(sq)) return false;
-    if (fetchState(sq) == FETCH_CORKED && !headArm(CompletionQueue.at(sq.cqid))) return false;
-  }
+  if (s.polled == 0 && !eventsArm(s)) return false;
   for (let queues = s.live; queues != 0; queues &= queues - 1) {
     const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
     const cq = CompletionQueue.at(sq.cqid);
@@ -190,6 +202,29 @@ function shadowArm(s: Scheduler): bool {
   return true;
 }
 
+/** EventIdx of every queue that waits; false when a window is missing. */
+function eventsArm(s: Scheduler): bool {
+  for (let queues = s.live; queues != 0; queues &= queues - 1) {
+    const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
+    if (!tailArm(sq)) return false;
+    if (fetchState(sq) == FETCH_CORKED && !headArm(CompletionQueue.at(sq.cqid))) return false;
+  }
+  return true;
+}
+
+/**
+ * From now on nobody rings the doorbells of I/O queues: they are looked at, in the page of guest memory at this address
+ * (DOORBELLS_NONE twice: there is none, until Doorbell Buffer Config names one), and deadline_next says when. POLL_*.
+ */
+export function doorbellsPoll(pageLow: u32, pageHigh: u32): u32 {
+  const hasPage = (pageLow & pageHigh) != DOORBELLS_NONE;
+  if (ioQueuesExist()) return POLL_QUEUES_EXIST;
+  if (hasPage && (pageLow & (PAGE_BYTES - 1)) != 0) return POLL_PAGE_INVALID;
+  pollBegin((<u64>pageLow) | ((<u64>pageHigh) << 32), hasPage);
+  Scheduler.get().activeAt = controller().now;
+  return POLL_OK;
+}
+
 /** 1 while the INTx pin is asserted. */
 export function interruptAsserted(): u32 {
   return interruptPending(controller().interruptMask) ? 1 : 0;
@@ -198,5 +233,10 @@ export function interruptAsserted(): u32 {
 /** Microseconds after the last poll's `now` at which the core wants to be called: as soon as possible, or never. */
 export function deadlineNext(): u32 {
   const guest = Guest.get();
-  return (guest.windowsFresh | guest.missRefused) != 0 ? 0 : DEADLINE_NONE;
+  if ((guest.windowsFresh | guest.missRefused) != 0) return 0;
+  const s = Scheduler.get();
+  if (s.polled == 0 || s.shadow == 0 || s.live == 0 || !controllerEnabled()) return DEADLINE_NONE;
+  // A quarter of the time that nothing happened: soon after work, ever more rarely later.
+  const interval = (controller().now - s.activeAt) >> 2;
+  return <u32>min<u64>(max<u64>(interval, DOORBELLS_INTERVAL_MIN), DOORBELLS_INTERVAL_MAX);
 }

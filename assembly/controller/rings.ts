@@ -2,8 +2,17 @@
 
 import { windowFilled, windowsTake } from '../guest/windows.ts';
 import { eventsTake } from '../queue/event-records.ts';
+import { commandsTake } from '../queue/direct.ts';
 import { interruptsTake } from '../queue/interrupt.ts';
 import { requestsTake } from '../queue/requests.ts';
 import { requestsOutstanding } from '../queue/slots.ts';
 
-export { eventsTake, interruptsTake, requestsOutstanding, requestsTake, windowFilled, windowsTake };
+export {
+  commandsTake,
+  eventsTake,
+  interruptsTake,
+  requestsOutstanding,
+  requestsTake,
+  windowFilled,
+  windowsTake,
+};

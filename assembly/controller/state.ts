@@ -21,6 +21,8 @@ import {
   FAILED_BY_CALLER,
   FAILED_CONFIGURATION,
   INIT_OK,
+  START_ENABLED,
+  START_OK,
 } from '../abi/records.ts';
 import { adminQueueCreate, queuesReset } from '../queue/lifecycle.ts';
 import { requestsOutstanding } from '../queue/slots.ts';
@@ -36,11 +38,14 @@ import {
   CC_CSS_SHIFT,
   CC_CSS_WIDTH,
   CC_EN,
+  CC_IOCQES_SHIFT,
+  CC_IOSQES_SHIFT,
   CC_MPS_SHIFT,
   CC_MPS_WIDTH,
   CC_SHN_NONE,
   CC_SHN_SHIFT,
   CC_SHN_WIDTH,
+  CQE_SHIFT,
   CSTS_CFS,
   CSTS_RDY,
   CSTS_SHST_COMPLETE,
@@ -50,6 +55,7 @@ import {
   CSTS_SHST_WIDTH,
   PAGE_BYTES,
   QUEUE_ENTRIES_MIN,
+  SQE_SHIFT,
 } from '../spec/nvme.ts';
 import { Scheduler } from '../wire/queue.ts';
 import { SLOT_NONE, Slot } from '../wire/slot.ts';
@@ -138,6 +144,7 @@ export function controllerReset(): void {
   c.acq = 0;
   c.interruptMask = 0;
   c.shutdownFlushing = 0;
+  c.queueless = 0;
   c.life = LIFE_DISABLED;
   if (announced) eventRecord(EVENT_CONTROLLER_DISABLED, 0, 0, 0, 0, 0, 0);
 }
@@ -152,6 +159,18 @@ export function shutdownContinue(slot: Slot): void {
   if (!shutdownFlushNext(slot)) return;
   controller().shutdownFlushing = 0;
   shutdownDone();
+}
+
+/**
+ * Enables the controller without an admin queue, for callers whose peer keeps that queue and the registers itself:
+ * START_*. From here on it is disabled, reset and shut down as any other.
+ */
+export function controllerStart(): u32 {
+  const c = controller();
+  if ((c.cc & CC_EN) != 0 || c.life == LIFE_FAILED) return START_ENABLED;
+  c.queueless = 1;
+  configurationWrite(CC_EN | (SQE_SHIFT << CC_IOSQES_SHIFT) | (CQE_SHIFT << CC_IOCQES_SHIFT));
+  return START_OK;
 }
 
 function enable(): void {
@@ -169,24 +188,31 @@ function ready(): void {
     fail(FAILED_CONFIGURATION, c.cc);
     return;
   }
+  if (c.queueless == 0 && !adminQueueBegin()) return;
+  c.csts = (c.csts & ~CSTS_CFS) | CSTS_RDY;
+  c.life = LIFE_READY;
+  eventRecord(EVENT_CONTROLLER_READY, 0, 0, 0, 0, 0, c.cc);
+}
+
+/** Creates the admin queue that AQA, ASQ and ACQ describe; false: it cannot work, the controller has failed. */
+function adminQueueBegin(): bool {
+  const c = controller();
   const sqEntries = field(c.aqa, AQA_ASQS_Z_SHIFT, AQA_ASQS_Z_WIDTH) + 1;
   const cqEntries = field(c.aqa, AQA_ACQS_Z_SHIFT, AQA_ACQS_Z_WIDTH) + 1;
   if (sqEntries < <u32>QUEUE_ENTRIES_MIN || cqEntries < <u32>QUEUE_ENTRIES_MIN) {
     fail(FAILED_ADMIN_QUEUE, c.aqa);
-    return;
+    return false;
   }
   if ((c.asq & (PAGE_BYTES - 1)) != 0 || (c.acq & (PAGE_BYTES - 1)) != 0) {
     fail(FAILED_ADMIN_QUEUE, (c.asq & (PAGE_BYTES - 1)) != 0 ? c.asq : c.acq);
-    return;
+    return false;
   }
   const reason = adminQueueCreate(c.asq, c.acq, sqEntries, cqEntries);
   if (reason != 0) {
     fail(reason, c.asq);
-    return;
+    return false;
   }
-  c.csts = (c.csts & ~CSTS_CFS) | CSTS_RDY;
-  c.life = LIFE_READY;
-  eventRecord(EVENT_CONTROLLER_READY, 0, 0, 0, 0, 0, c.cc);
+  return true;
 }
 
 /** CC.CSS, CC.MPS and CC.AMS against CAP. Entry sizes are looked at when an I/O queue is created. */
@@ -207,6 +233,7 @@ function disable(): void {
   c.cc = 0;
   c.interruptMask = 0;
   c.shutdownFlushing = 0;
+  c.queueless = 0;
   c.life = LIFE_DISABLING;
   stateAdvance();
 }

@@ -1,10 +1,10 @@
 // Data of a command: what a handler calls once it knows how many bytes move and which way.
 
-import { MDTS } from '../abi/memory-map.ts';
+import { DATA_BUFFER_BYTES, MDTS } from '../abi/memory-map.ts';
 import { OPERATION_COPY_IN, OPERATION_COPY_OUT, OPERATION_READ } from '../abi/records.ts';
 import { NEED_READ, NEED_WRITE } from '../guest/access.ts';
 import { PAGE_BYTES, STATUS_DNR, STATUS_INVALID_FIELD, STATUS_SUCCESS } from '../spec/nvme.ts';
-import { ISSUE, Slot } from '../wire/slot.ts';
+import { ISSUE, Slot, SQID_DIRECT } from '../wire/slot.ts';
 import { prpWalk } from './prp.ts';
 
 /** The largest transfer of one command (MDTS), bytes. */
@@ -25,8 +25,16 @@ export function transferBegin(slot: Slot, bytes: u32): u32 {
   return status == STATUS_SUCCESS ? ISSUE : status;
 }
 
+/** A command given directly has no buffer: its data stay in the private page, from which the caller takes them. */
+function dataKept(slot: Slot, bytes: u32): u32 {
+  if (bytes > <u32>DATA_BUFFER_BYTES) return STATUS_INVALID_FIELD | STATUS_DNR;
+  slot.requestLength = bytes;
+  return STATUS_SUCCESS;
+}
+
 /** The slot's private page to the guest's buffer of `bytes` bytes; what lies beyond the page is zeros. */
 export function dataOut(slot: Slot, bytes: u32): u32 {
+  if (slot.sqid == SQID_DIRECT) return dataKept(slot, bytes);
   slot.operation = <u16>OPERATION_COPY_OUT;
   return transferBegin(slot, bytes);
 }

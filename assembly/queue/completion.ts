@@ -11,8 +11,9 @@ import { CQE_SHIFT } from '../spec/nvme.ts';
 import { storeRelease } from '../wire/atomic.ts';
 import { Cqe } from '../wire/cqe.ts';
 import { CompletionQueue, QUEUE_DELETING, QUEUE_LIVE, Scheduler, SubmissionQueue } from '../wire/queue.ts';
-import { Slot, SLOT_COMPLETING, SLOT_NONE, SLOT_PARKED } from '../wire/slot.ts';
+import { Slot, SLOT_COMPLETING, SLOT_NONE, SLOT_PARKED, SQID_DIRECT } from '../wire/slot.ts';
 import { ringUsed } from './ring.ts';
+import { directComplete } from './direct.ts';
 import { slotFree } from './slots.ts';
 import { submissionForget } from './submission.ts';
 
@@ -55,8 +56,12 @@ function entrySeen(cq: CompletionQueue): bool {
 
 /** Ends a command: its status and result are in the slot, its place is reserved. Publishes its entry now or later. */
 export function completionPost(slot: Slot): void {
-  const cq = CompletionQueue.at(slot.cqid);
   assert(slot.permit != 0);
+  if (slot.sqid == SQID_DIRECT) {
+    directComplete(slot);
+    return;
+  }
+  const cq = CompletionQueue.at(slot.cqid);
   slot.state = SLOT_COMPLETING;
   if (cq.waitingFirst == SLOT_NONE && publish(cq, slot)) return;
   slot.next = SLOT_NONE;
@@ -124,9 +129,9 @@ export function tailAdvance(cq: CompletionQueue): void {
 
 /** The last command of a queue that is to be deleted has completed: the queue is gone, and the Delete completes. */
 export function deletionFinish(sq: SubmissionQueue): void {
-  const deleter = Slot.at(sq.deleter);
+  const deleter = sq.deleter;
   submissionForget(sq);
-  completionPost(deleter);
+  if (deleter != SLOT_NONE) completionPost(Slot.at(deleter));
 }
 
 /** Tries again to publish what waits for windows; at each poll. */

@@ -93,8 +93,7 @@ export function shadowTail(sq: SubmissionQueue, shadow: usize): u32 {
   sq.tail = value;
   if (sq.eventIndex == old || ringUsed(sq.eventIndex, value, size) > size >>> 1) {
     const index = ringPrevious(value, size);
-    if (eventWrite(Scheduler.get().eventBase, tailEntry(sq.qid), index) >= ACCESS_CODES)
-      sq.eventIndex = <u16>index;
+    if (eventNote(tailEntry(sq.qid), index) >= ACCESS_CODES) sq.eventIndex = <u16>index;
   }
   return DOORBELL_OK;
 }
@@ -116,8 +115,7 @@ export function shadowHead(cq: CompletionQueue, shadow: usize): u32 {
   cq.shadowRefused = SHADOW_REFUSED_NONE;
   if (cq.eventIndex == old || ringUsed(cq.eventIndex, value, size) > size >>> 1) {
     const index = ringPrevious(value, size);
-    if (eventWrite(Scheduler.get().eventBase, headEntry(cq.qid), index) >= ACCESS_CODES)
-      cq.eventIndex = <u16>index;
+    if (eventNote(headEntry(cq.qid), index) >= ACCESS_CODES) cq.eventIndex = <u16>index;
   }
   return DOORBELL_OK;
 }
@@ -133,11 +131,17 @@ function eventWrite(base: u64, entry: u32, value: u32): usize {
   return at;
 }
 
+/** Writes an entry of the EventIdx buffer in use, if there is one; returns what guestAccess did. */
+function eventNote(entry: u32, value: u32): usize {
+  const s = Scheduler.get();
+  return s.events != 0 ? eventWrite(s.eventBase, entry, value) : ACCESS_CODES;
+}
+
 /** Asks for an MMIO write at the next change of the tail; false when the window is missing. */
 export function tailArm(sq: SubmissionQueue): bool {
   const tail = sq.tail;
   if (sq.eventIndex == tail) return true;
-  const at = eventWrite(Scheduler.get().eventBase, tailEntry(sq.qid), tail);
+  const at = eventNote(tailEntry(sq.qid), tail);
   if (at >= ACCESS_CODES) sq.eventIndex = <u16>tail;
   return at != ACCESS_MISSING;
 }
@@ -146,7 +150,7 @@ export function tailArm(sq: SubmissionQueue): bool {
 export function headArm(cq: CompletionQueue): bool {
   const head = cq.head;
   if (cq.eventIndex == head) return true;
-  const at = eventWrite(Scheduler.get().eventBase, headEntry(cq.qid), head);
+  const at = eventNote(headEntry(cq.qid), head);
   if (at >= ACCESS_CODES) cq.eventIndex = <u16>head;
   return at != ACCESS_MISSING;
 }
@@ -178,6 +182,14 @@ export function headBegin(slot: Slot, qid: u32): bool {
   return entryBegin(slot, headEntry(qid));
 }
 
+/**
+ * EventIdx of a doorbell that stands at `value`: equal to it, the guest's next change rings; one behind in the guest's
+ * 16 bits, it does not.
+ */
+function eventBegin(s: Scheduler, value: u32): u32 {
+  return s.polled != 0 ? (value - 1) & 0xffff : value;
+}
+
 /** Memory that is gone is no obstacle: without it the guest cannot use shadow doorbells either. */
 function entryBegin(slot: Slot, entry: u32): bool {
   const s = Scheduler.get();
@@ -187,7 +199,7 @@ function entryBegin(slot: Slot, entry: u32): bool {
     slot.stage = 1;
   }
   if (slot.stage == 1) {
-    if (eventWrite(s.eventBase, entry, 0) == ACCESS_MISSING) return false;
+    if (eventNote(entry, eventBegin(s, 0)) == ACCESS_MISSING) return false;
     slot.stage = 2;
   }
   return true;
@@ -198,6 +210,8 @@ function entryBegin(slot: Slot, entry: u32): bool {
  * ACCESS_* of the first access that fails, ACCESS_CODES when all is done.
  */
 export function shadowBegin(slot: Slot, shadowBase: u64, eventBase: u64): usize {
+  const s = Scheduler.get();
+  if (s.polled != 0 && s.shadow != 0 && !shadowLeave(s)) return ACCESS_MISSING;
   for (; slot.stage < 2; slot.stage++) {
     for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
       const sq = SubmissionQueue.at(qid);
@@ -217,13 +231,39 @@ export function shadowBegin(slot: Slot, shadowBase: u64, eventBase: u64): usize 
     CompletionQueue.at(qid).eventIndex = <u16>CompletionQueue.at(qid).head;
     CompletionQueue.at(qid).shadowRefused = SHADOW_REFUSED_NONE;
   }
-  const s = Scheduler.get();
   s.shadowBase = shadowBase;
   s.eventBase = eventBase;
+  s.events = 1;
   s.shadow = 1;
   return ACCESS_CODES;
 }
 
+/** What the guest wrote into the doorbells that are looked at until now counts; false when their window is missing. */
+function shadowLeave(s: Scheduler): bool {
+  const shadow = shadowAccess();
+  if (shadow < ACCESS_CODES) return shadow != ACCESS_MISSING;
+  for (let queues = s.live; queues != 0; queues &= queues - 1) {
+    const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
+    shadowTail(sq, shadow);
+    shadowHead(CompletionQueue.at(sq.cqid), shadow);
+  }
+  return true;
+}
+
+/**
+ * The doorbells of I/O queues that are created from now on are looked at, in the page at `base` if there is one, and
+ * nobody is asked to ring.
+ */
+export function pollBegin(base: u64, hasPage: bool): void {
+  const s = Scheduler.get();
+  s.polled = 1;
+  s.events = 0;
+  s.shadow = hasPage ? 1 : 0;
+  s.shadowBase = base;
+}
+
 function bufferWrite(stage: u32, shadowBase: u64, eventBase: u64, entry: u32, value: u32): usize {
-  return stage == 0 ? shadowWrite(shadowBase, entry, value) : eventWrite(eventBase, entry, value);
+  return stage == 0
+    ? shadowWrite(shadowBase, entry, value)
+    : eventWrite(eventBase, entry, eventBegin(Scheduler.get(), value));
 }

@@ -15,6 +15,7 @@ import {
   SubmissionQueue,
 } from '../wire/queue.ts';
 import { Slot, SLOT_FREE, SLOT_ISSUED, SLOT_NONE, SLOT_ORPHAN, SLOT_WAITING } from '../wire/slot.ts';
+import { directForget } from './direct.ts';
 import { requestsWithdraw } from './requests.ts';
 import { slotFree, slotsClear } from './slots.ts';
 import { submissionForget } from './submission.ts';
@@ -28,6 +29,7 @@ export function queuesInit(slots: u32, pairs: u32, entries: u32): void {
   s.queuePairs = pairs;
   s.queueEntries = entries;
   slotsClear(slots);
+  directForget();
 }
 
 /** Creates a completion queue. Whoever calls has checked its attributes and memory. */
@@ -129,7 +131,10 @@ export function queuesReset(): void {
   s.eventLast = SLOT_NONE;
   s.live = 0;
   s.shadow = 0;
+  s.polled = 0;
+  s.events = 0;
   s.completing = 0;
   s.interrupts = 0;
+  directForget();
   Guest.get().fault = 0;
 }

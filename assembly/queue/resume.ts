@@ -24,10 +24,12 @@ import {
   SLOT_ORPHAN,
   SLOT_WAITING,
   SLOT_WALKING,
+  SQID_DIRECT,
   SQID_INTERNAL,
   STAGE_FLUSH_ALL,
 } from '../wire/slot.ts';
 import { completionPost, deletionFinish, parkedComplete, tailAdvance } from './completion.ts';
+import { directForget } from './direct.ts';
 import { ringUsed } from './ring.ts';
 import { slotFree, slotsRelist, walkLater } from './slots.ts';
 
@@ -41,6 +43,7 @@ export function queuesResume(): void {
   for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) completionQueueResume(CompletionQueue.at(qid));
   for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) submissionQueueResume(s, SubmissionQueue.at(qid));
   slotsRelist();
+  directForget();
   for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) publishedFree(CompletionQueue.at(qid));
   for (let index: u32 = 0; index < s.slotLimit; index++) ownerCheck(Slot.at(index));
   for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) publishingFirst(CompletionQueue.at(qid));
@@ -81,11 +84,25 @@ function publishedFree(cq: CompletionQueue): void {
   if (slot.tag == tag && slot.cqid == cq.qid && slot.state == SLOT_COMPLETING) slotFree(slot);
 }
 
+/** A queue whose deletion was given directly goes on being deleted, by nobody's command. */
+function directGiveUp(slot: Slot): void {
+  for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
+    const sq = SubmissionQueue.at(qid);
+    if (sq.state == QUEUE_DELETING && sq.deleter == <u16>slot.index) sq.deleter = SLOT_NONE;
+  }
+  slotFree(slot);
+}
+
 /** Frees slots whose command was not fetched yet or is no queue's any more; counts the others where they belong. */
 function ownerCheck(slot: Slot): void {
   if (slot.state == SLOT_FREE) return;
   if (slot.sqid == SQID_INTERNAL) {
     if (slot.state == SLOT_ORPHAN) slotFree(slot);
+    return;
+  }
+  // Whoever gave it has gone, and with it who waited for the result.
+  if (slot.sqid == SQID_DIRECT) {
+    directGiveUp(slot);
     return;
   }
   const sq = SubmissionQueue.at(slot.sqid);

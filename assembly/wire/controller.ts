@@ -127,7 +127,8 @@ export class ControllerRecord {
   slots: u16;
   /** 1 when some active namespace has a volatile write cache. */
   volatileCache: u8;
-  reserved2: u8;
+  /** 1 when the caller enabled the controller (controller_start): there is no admin queue. */
+  queueless: u8;
   configFlags: u32;
 
   /** Whether CC.IOSQES and CC.IOCQES are what the creation of I/O queues needs (Base 3.1.3.5): 64 and 16 bytes. */

@@ -144,6 +144,16 @@ export class Scheduler {
   interrupts: u32;
   /** Entries published, all in all: the difference tells what a poll has done. */
   published: u32;
+  /** 1 when the guest's side never rings: the doorbells in memory are looked at from time to time. */
+  polled: u16;
+  /** 1 when there is an EventIdx buffer beside the doorbells in memory. */
+  events: u16;
+  /** Commands given directly whose results were not taken; those that are complete, in order. */
+  directCount: u32;
+  directFirst: u16;
+  directLast: u16;
+  /** Time of the last poll that found something to do, while `polled`. */
+  activeAt: u64;
 
   @inline static get(): Scheduler {
     return changetype<Scheduler>(SCHEDULER_BASE);

@@ -9,6 +9,7 @@ import {
   SLOT_BASE,
   SLOT_BYTES,
 } from '../abi/memory-map.ts';
+import { COMMAND_SQID } from '../abi/records.ts';
 import { Sqe } from './sqe.ts';
 
 /** In no use; on the free list. */
@@ -26,10 +27,15 @@ export const SLOT_WAITING: u8 = 5;
 /** The queue of this command is gone (reset, disable), its request is still with the caller. */
 export const SLOT_ORPHAN: u8 = 6;
 
+/** A command given directly that is complete: its result waits to be taken. */
+export const SLOT_RESULT: u8 = 7;
+
 /** End of a list that is linked through Slot.next. */
 export const SLOT_NONE: u16 = 0xffff;
 /** Slot.sqid of a request that no guest asked for (the flush of a shutdown): its completion publishes nothing. */
 export const SQID_INTERNAL: u16 = 0xffff;
+/** Slot.sqid of a command that came by command_submit: its completion is a record of the caller's. */
+export const SQID_DIRECT: u16 = <u16>COMMAND_SQID;
 /** Slot.stage: the caches of all namespaces are being flushed, one after the other. */
 export const STAGE_FLUSH_ALL: u8 = 0x80;
 

@@ -1,13 +1,14 @@
-// `--socket PATH[,namespaces=1+2][,cntlid=N]`: where a controller listens, and what it shows.
+// `--socket PATH[,namespaces=1+2][,cntlid=N][,protocol=vhost-user-nvme]`: where a controller listens, and what it shows.
 
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { NAMESPACE_COUNT } from '../../assembly/abi/memory-map.ts';
 import { parseFields, parseInteger } from './fields.ts';
+import { hint } from './suggest.ts';
 import { UsageError } from './usage-error.ts';
 
 const OPTION = '--socket';
-const KEYS = ['namespaces', 'cntlid'];
+const KEYS = ['namespaces', 'cntlid', 'protocol'];
 
 /** Words of other tools, or for what belongs elsewhere. */
 const ALIASES: Readonly<Record<string, string>> = {
@@ -26,6 +27,11 @@ const PATH_BYTES_MAX = 107;
 /** FFF0h to FFFFh are reserved for other purposes (NVM Express Base Specification 2.0, CNTLID). */
 export const CNTLID_MAX = 0xffef;
 
+/** Socket protocols that VMMs speak. */
+export const SOCKET_PROTOCOLS = ['vfio-user', 'vhost-user-nvme'] as const;
+
+export type SocketProtocol = (typeof SOCKET_PROTOCOLS)[number];
+
 export interface SocketSpec {
   /** Absolute; at most 107 bytes. */
   readonly path: string;
@@ -33,6 +39,7 @@ export interface SocketSpec {
   readonly namespaces: readonly number[] | undefined;
   /** 1 to 65,519; undefined: the lowest free one. */
   readonly cntlid: number | undefined;
+  readonly protocol: SocketProtocol;
 }
 
 /** Throws UsageError. A relative path counts from `directory`. */
@@ -46,7 +53,17 @@ export function parseSocket(text: string, directory: string = process.cwd()): So
     path: checkPath(head, directory),
     namespaces: namespaces === undefined ? undefined : parseNsids(namespaces),
     cntlid: cntlid === undefined ? undefined : parseInteger('cntlid', cntlid, 1, CNTLID_MAX),
+    protocol: parseProtocol(values.get('protocol') ?? SOCKET_PROTOCOLS[0]),
   });
+}
+
+function parseProtocol(text: string): SocketProtocol {
+  const protocol = SOCKET_PROTOCOLS.find((known) => known === text);
+  if (protocol !== undefined) return protocol;
+  throw new UsageError(
+    'OPTION_INVALID',
+    `protocol=${text} is not possible${hint(text, SOCKET_PROTOCOLS)}: write ${SOCKET_PROTOCOLS.join(' or ')}`,
+  );
 }
 
 function checkPath(head: string, directory: string): string {

@@ -5,6 +5,7 @@
 import {
   COMPLETION_BASE,
   COMPLETION_BYTES,
+  COMMAND_BASE,
   EVENT_COUNT,
   HEADER_BASE,
   INTERRUPT_BASE,
@@ -22,7 +23,7 @@ import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../../assembly/abi/
 import * as spec from '../../assembly/spec/nvme.ts';
 import { configWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
 import { instantiate, loadModule, ModuleError, type Exports, type ModuleBuild } from './load.ts';
-import { EventRecord, RequestRecord } from './records.ts';
+import { CommandResult, EventRecord, RequestRecord } from './records.ts';
 
 const MODULE = 'doorbell-core';
 const PAGE_BYTES = 65536;
@@ -45,10 +46,13 @@ const EXPORTS = [
   'core_init',
   'core_resume',
   'controller_reset',
+  'controller_start',
   'controller_fail',
   'register_read',
   'register_write',
   'doorbell_write',
+  'doorbells_poll',
+  'command_submit',
   'region_add',
   'region_remove',
   'window_filled',
@@ -57,6 +61,7 @@ const EXPORTS = [
   'deadline_next',
   'completions_post',
   'requests_take',
+  'commands_take',
   'windows_take',
   'interrupts_take',
   'events_take',
@@ -107,6 +112,7 @@ export class Core {
   readonly #exports: Exports<(typeof EXPORTS)[number]>;
   readonly #request: RequestRecord;
   readonly #event: EventRecord;
+  readonly #command: CommandResult;
   readonly #registers = new Map<number, number>(REGISTERS_KEPT.map((offset) => [offset, 0]));
   #failure: Error | undefined;
 
@@ -126,6 +132,7 @@ export class Core {
     this.#exports = instantiate(MODULE, this.memory, EXPORTS, options.build);
     this.#request = new RequestRecord(this.words);
     this.#event = new EventRecord(this.words);
+    this.#command = new CommandResult(this.words, this.bytes);
     const version = this.#exports.abi_version();
     if (version !== ABI_VERSION) {
       throw new ModuleError(
@@ -176,6 +183,30 @@ export class Core {
     this.#call(() => this.#exports.controller_fail(), 0);
   }
 
+  /** Enables the controller without an admin queue: START_*. */
+  controllerStart(): number {
+    const result = this.#call(() => this.#exports.controller_start(), abi.START_ENABLED);
+    this.#keep(spec.REG_CC);
+    return result;
+  }
+
+  // ---- Commands given directly ----
+
+  /** Runs an admin command of 64 bytes: its token, or COMMAND_REFUSED. The result comes with `commandsTake`. */
+  commandSubmit(entry: Uint8Array): number {
+    this.bytes.set(entry.subarray(0, spec.SQE_BYTES), COMMAND_BASE);
+    return this.#call(() => this.#exports.command_submit(), abi.COMMAND_REFUSED) >>> 0;
+  }
+
+  /** Number of results; `commandResult(0)` is the first. They and their data are valid until the next call. */
+  commandsTake(): number {
+    return this.#call(() => this.#exports.commands_take(), 0);
+  }
+
+  commandResult(index: number): CommandResult {
+    return this.#command.at(index);
+  }
+
   // ---- Registers and doorbells ----
 
   /** A dword of BAR0 below 1000h; `offset` is a multiple of 4. */
@@ -193,6 +224,13 @@ export class Core {
   /** A doorbell: `offset` in BAR0, from 1000h. */
   doorbellWrite(offset: number, value: number): void {
     this.#call(() => this.#exports.doorbell_write(offset, value), 0);
+  }
+
+  /** Nobody rings I/O doorbells: they are looked at, in this page of guest memory if there is one. POLL_*. */
+  doorbellsPoll(page: bigint | undefined): number {
+    const low = page === undefined ? abi.DOORBELLS_NONE : Number(page & 0xffff_ffffn);
+    const high = page === undefined ? abi.DOORBELLS_NONE : Number(page >> 32n);
+    return this.#call(() => this.#exports.doorbells_poll(low, high), abi.POLL_QUEUES_EXIST);
   }
 
   // ---- Guest memory ----

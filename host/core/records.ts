@@ -2,6 +2,8 @@
 // the hot path makes no object per command. A reader is valid until the next call into its core.
 
 import {
+  COMMAND_RESULT_BASE,
+  COMMAND_RESULT_BYTES,
   EVENT_BASE,
   EVENT_BYTES,
   REQUEST_BASE,
@@ -126,6 +128,46 @@ export class EventRecord {
   /** Events lost since the last take; in the first record only. */
   get dropped(): number {
     return this.#word(abi.EVENT_DROPPED);
+  }
+
+  #word(offset: number): number {
+    return this.#words[(this.#base + offset) >>> 2] as number;
+  }
+}
+
+/** What became of a command that was given directly (COMMAND_RESULT_*). */
+export class CommandResult {
+  readonly #words: Uint32Array;
+  readonly #bytes: Uint8Array;
+  #base = COMMAND_RESULT_BASE;
+
+  constructor(words: Uint32Array, bytes: Uint8Array) {
+    this.#words = words;
+    this.#bytes = bytes;
+  }
+
+  /** Points at the record `index` of those last taken. */
+  at(index: number): this {
+    this.#base = COMMAND_RESULT_BASE + index * COMMAND_RESULT_BYTES;
+    return this;
+  }
+
+  /** What `commandSubmit` returned. */
+  get token(): number {
+    return this.#word(abi.COMMAND_RESULT_TOKEN);
+  }
+  /** SCT << 8 | SC, with DNR. */
+  get status(): number {
+    return this.#word(abi.COMMAND_RESULT_STATUS) & 0xffff;
+  }
+  /** Dword 0. */
+  get result(): number {
+    return this.#word(abi.COMMAND_RESULT_DW0);
+  }
+  /** A copy of the data. */
+  data(): Uint8Array {
+    const at = this.#word(abi.COMMAND_RESULT_DATA);
+    return this.#bytes.slice(at, at + this.#word(abi.COMMAND_RESULT_DATA_BYTES));
   }
 
   #word(offset: number): number {

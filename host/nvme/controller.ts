@@ -1,6 +1,6 @@
 // One NVMe controller as a VMM sees it: a PCI function whose registers, doorbells and queues are the core's, whose
 // config space lies in the core's image, whose memory and storage the addon holds. Implements what front ends drive
-// (Device) and what the reactor's loop drives (Driven).
+// (Device, DirectDevice) and what the reactor's loop drives (Driven).
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,8 +14,15 @@ import type { NativeController } from '../native.ts';
 import { ConfigSpace, CONFIG_SPACE_BYTES } from '../pci/config-space.ts';
 import type { Driven } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
-import type { Device, DeviceRegion, InterruptKind, MemoryRegion } from '../transport/device.ts';
+import type {
+  CommandCompletion,
+  DeviceRegion,
+  DirectDevice,
+  InterruptKind,
+  MemoryRegion,
+} from '../transport/device.ts';
 import { Bar0 } from './bar0.ts';
+import { DirectControl } from './direct.ts';
 import { Drains } from './drains.ts';
 import { eventLog } from './events.ts';
 import { GuestMemory } from './guest-memory.ts';
@@ -51,7 +58,7 @@ export function noStatistics(): ControllerStatistics {
   return { doorbells: 0, requests: 0, requestErrors: 0, interrupts: 0, windowFills: 0 };
 }
 
-export class Controller implements Device, Driven {
+export class Controller implements DirectDevice, Driven {
   readonly statistics: ControllerStatistics;
 
   readonly #core: Core;
@@ -63,6 +70,7 @@ export class Controller implements Device, Driven {
   readonly #memory: GuestMemory;
   readonly #interrupts: Interrupts;
   readonly #drains = new Drains();
+  readonly #direct: DirectControl;
   /** Windows that could not be mapped when the core asked for them, and their pages. */
   readonly #unfilled = new Map<number, number>();
   #closed = false;
@@ -83,6 +91,7 @@ export class Controller implements Device, Driven {
     );
     this.#bar0 = new Bar0(parts.core, () => this.statistics.doorbells++);
     this.#memory = new GuestMemory(parts.core, parts.native);
+    this.#direct = new DirectControl(parts.core);
   }
 
   // ---- Device: registers and config space ----
@@ -157,6 +166,51 @@ export class Controller implements Device, Driven {
     if (pending && this.#intxAllowed()) this.#interrupts.raiseIntx();
   }
 
+  // ---- DirectDevice ----
+
+  command(entry: Uint8Array, done: (completion: CommandCompletion) => void): void {
+    this.#direct.submit(entry, done);
+    this.#effects();
+    this.#direct.take();
+  }
+
+  start(doorbells: bigint | undefined): void {
+    this.#config.enable();
+    this.#direct.start(doorbells);
+    this.#effects();
+  }
+
+  stop(done: () => void): void {
+    this.#direct.disable();
+    this.#effects();
+    this.#drain(
+      () => this.#native.inFlight === 0 && this.#direct.disabled,
+      () => {
+        this.#memory.abandonAll();
+        this.#log.error(
+          'I/O did not finish within 3 s of a stop, so guest memory was let go; restart the VMM',
+        );
+      },
+      () => this.#cachesFlush(done),
+    );
+  }
+
+  /** A stop may be a shutdown: what was written becomes durable. No queue exists that could disturb it. */
+  #cachesFlush(done: () => void): void {
+    this.#direct.flushBegin();
+    this.#effects();
+    const finish = (): void => {
+      this.#direct.disable();
+      this.#effects();
+      done();
+    };
+    this.#drain(
+      () => this.#direct.flushed,
+      () => this.#log.warn('the storage did not flush its caches within 3 s'),
+      finish,
+    );
+  }
+
   // ---- Device: life ----
 
   reset(done: () => void): void {
@@ -174,6 +228,7 @@ export class Controller implements Device, Driven {
   }
 
   disconnect(done: () => void): void {
+    this.#direct.forget();
     this.#interrupts.clear('intx');
     this.#interrupts.clear('msix');
     this.#core.controllerReset();
@@ -220,6 +275,7 @@ export class Controller implements Device, Driven {
     work += this.#core.queuePoll(POLL_BUDGET, now);
     work += this.#windowsFill();
     this.#effects();
+    if (this.#direct.waiting) this.#direct.take();
     if (work > 0) this.#busFaultsCheck();
     return work;
   }
@@ -230,6 +286,7 @@ export class Controller implements Device, Driven {
     if (this.#native.completionErrors > 0) this.#resultsName(count);
     this.#core.completionsPost(count);
     this.#effects();
+    if (this.#direct.waiting) this.#direct.take();
     this.#busFaultsCheck();
     return count;
   }

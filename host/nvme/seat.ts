@@ -3,10 +3,16 @@
 
 import type { Log } from '../log/log.ts';
 import type { Driven } from '../reactor/loop.ts';
-import type { Device, DeviceRegion, InterruptKind, MemoryRegion } from '../transport/device.ts';
+import type {
+  CommandCompletion,
+  DeviceRegion,
+  DirectDevice,
+  InterruptKind,
+  MemoryRegion,
+} from '../transport/device.ts';
 import type { Controller, ControllerStatistics } from './controller.ts';
 
-export class Seat implements Device, Driven {
+export class Seat implements DirectDevice, Driven {
   readonly #make: () => Controller;
   readonly #log: Log;
   /** Left the seat; requests of theirs are still with the kernel. */
@@ -83,6 +89,20 @@ export class Seat implements Device, Driven {
 
   reset(done: () => void): void {
     this.#holder.reset(done);
+  }
+
+  // ---- DirectDevice ----
+
+  command(entry: Uint8Array, done: (completion: CommandCompletion) => void): void {
+    this.#holder.command(entry, done);
+  }
+
+  start(doorbells: bigint | undefined): void {
+    this.#holder.start(doorbells);
+  }
+
+  stop(done: () => void): void {
+    this.#holder.stop(done);
   }
 
   // ---- Driven ----

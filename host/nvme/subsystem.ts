@@ -2,7 +2,7 @@
 // which controller sees which namespace. What comes out is plain frozen data; nothing here runs.
 
 import type { Backend, BackendSpec } from '../block/backend.ts';
-import { CNTLID_MAX, type SocketSpec } from '../config/socket-spec.ts';
+import { CNTLID_MAX, type SocketProtocol, type SocketSpec } from '../config/socket-spec.ts';
 import type { NamespaceSpec } from '../config/namespace-spec.ts';
 import type { ServeOptions } from '../config/options.ts';
 import { UsageError } from '../config/usage-error.ts';
@@ -33,6 +33,7 @@ export interface Attachment {
 /** One controller of the subsystem: where it listens, who it is, what it sees. */
 export interface ControllerPlan {
   readonly socketPath: string;
+  readonly protocol: SocketProtocol;
   readonly identity: ControllerIdentity;
   /** Ascending by NSID. */
   readonly namespaces: readonly Attachment[];
@@ -95,6 +96,7 @@ export function openSubsystem(options: ServeOptions, environment: SubsystemEnvir
     const controllers = options.sockets.map((socket, index) =>
       Object.freeze({
         socketPath: socket.path,
+        protocol: socket.protocol,
         identity: Object.freeze({ ...common, cntlid: cntlids[index] ?? 0 }),
         namespaces: Object.freeze(namespaces.filter(({ record }) => isShown(record.nsid, socket))),
       }),

@@ -198,6 +198,13 @@ export class ConfigSpace {
     return effects;
   }
 
+  /** What a guest's driver does first, where the VMM keeps config space itself: Bus Master and MSI-X Enable. */
+  enable(): void {
+    const command = this.#command | spec.COMMAND_BUS_MASTER | spec.COMMAND_MEMORY_SPACE;
+    this.#view.setUint16(spec.CONFIG_COMMAND, command, true);
+    this.#view.setUint16(MSIX + spec.MSIX_CONTROL, this.#msixControl | spec.MSIX_CONTROL_ENABLE, true);
+  }
+
   /** The state after power-on or a reset of the function. */
   reset(): void {
     this.#bytes.fill(0);

@@ -8,11 +8,12 @@ import {
   REGION_COUNT,
   SLOT_COUNT,
 } from '../../assembly/abi/memory-map.ts';
+import { LEGACY_QUEUE_ENTRIES_MAX, LEGACY_QUEUE_PAIRS_MAX } from '../../assembly/spec/vhost-user.ts';
 import { INIT_OK } from '../../assembly/abi/records.ts';
 import { BlockError } from '../block/errors.ts';
 import { openBackend } from '../block/open.ts';
 import type { ServeOptions } from '../config/options.ts';
-import { listenFailure } from '../config/socket-spec.ts';
+import { listenFailure, type SocketProtocol } from '../config/socket-spec.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { Core } from '../core/core.ts';
 import { createLog, type Log } from '../log/log.ts';
@@ -24,14 +25,21 @@ import { ReactorLoop } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
 import { UringDenied, UringReactor } from '../reactor/uring.ts';
 import { FIRMWARE_REVISION } from '../version.ts';
-import type { Device } from '../transport/device.ts';
+import type { DirectDevice } from '../transport/device.ts';
 import { VfioUserServer } from '../transport/vfio-user/server.ts';
+import { VhostUserServer } from '../transport/vhost-user/server.ts';
 import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
+
+/** The published front end of vhost-user-nvme was written against fewer and shorter queues than there can be. */
+const QUEUES: Readonly<Record<SocketProtocol, { ioQueuePairs: number; queueEntries: number }>> = {
+  'vfio-user': { ioQueuePairs: IO_QUEUE_PAIRS_MAX, queueEntries: QUEUE_ENTRIES_MAX },
+  'vhost-user-nvme': { ioQueuePairs: LEGACY_QUEUE_PAIRS_MAX, queueEntries: LEGACY_QUEUE_ENTRIES_MAX },
+};
 
 /** A controller and the socket it is reached through. */
 interface Served {
   controller: Seat;
-  server: VfioUserServer;
+  server: VfioUserServer | VhostUserServer;
 }
 
 const start = workerData as ReactorStart;
@@ -90,7 +98,7 @@ function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, pa
   const log = parent.with({ controller: plan.identity.cntlid });
   const statistics = noStatistics();
   const seat = new Seat(() => new Controller({ ...partsOf(plan, options), reactor, log, statistics }), log);
-  return { controller: seat, server: listen(plan.socketPath, seat, reactor, log) };
+  return { controller: seat, server: listen(plan, seat, reactor, log) };
 }
 
 /** A core at power-on state, and the addon's side of its controller with the storage attached. */
@@ -99,8 +107,7 @@ function partsOf(plan: ControllerPlan, options: ServeOptions): { core: Core; nat
   core.configure(
     {
       ...plan.identity,
-      ioQueuePairs: IO_QUEUE_PAIRS_MAX,
-      queueEntries: QUEUE_ENTRIES_MAX,
+      ...QUEUES[plan.protocol],
       slots: SLOT_COUNT,
     },
     plan.namespaces.map(({ record }) => record),
@@ -113,8 +120,10 @@ function partsOf(plan: ControllerPlan, options: ServeOptions): { core: Core; nat
   return { core, native: addonSide };
 }
 
-function listen(path: string, device: Device, reactor: Reactor, log: Log): VfioUserServer {
+function listen(plan: ControllerPlan, device: DirectDevice, reactor: Reactor, log: Log): Served['server'] {
+  const path = plan.socketPath;
   try {
+    if (plan.protocol === 'vhost-user-nvme') return new VhostUserServer({ path, device, reactor, log });
     return new VfioUserServer({ path, device, reactor, log, maxDmaMaps: REGION_COUNT });
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';

@@ -68,3 +68,33 @@ export interface Device {
   /** The VMM is gone: drop memory, notifiers and state. `done` comes when the device can serve the next one. */
   disconnect(done: () => void): void;
 }
+
+/** What became of an admin command that was given directly. */
+export interface CommandCompletion {
+  /** SCT << 8 | SC, Do Not Retry in bit 14. */
+  status: number;
+  /** Dword 0. */
+  result: number;
+  /** What the guest's buffer would have got, up to 4,096 bytes; empty where the command has no data, or failed. */
+  data: Uint8Array;
+}
+
+/**
+ * Further calls for a protocol whose VMM keeps registers and admin queue itself: admin commands arrive one by one, and
+ * doorbells of I/O queues are never rung.
+ */
+export interface DirectDevice extends Device {
+  /** Runs an admin command, 64 bytes, whether or not the controller is started. Never throws. */
+  command(entry: Uint8Array, done: (completion: CommandCompletion) => void): void;
+  /**
+   * Enables the controller without an admin queue. Doorbells of I/O queues are looked at from time to time: in the page
+   * at this guest physical address if there is one (laid out as in BAR0 from 1000h), from Doorbell Buffer Config on in
+   * the guest's own buffers. Without either they come by `regionWrite`.
+   */
+  start(doorbells: bigint | undefined): void;
+  /**
+   * Disables it: queues are gone, commands of theirs end without completions. `done` comes when no I/O is under way any
+   * more and what completed before is durable, within 6 s.
+   */
+  stop(done: () => void): void;
+}
