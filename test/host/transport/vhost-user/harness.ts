@@ -37,7 +37,14 @@ export function table(...regions: (readonly [gpa: bigint, size: bigint, offset?:
 }
 
 /** An admin command: 64 bytes, with `rubbish` where nothing is said. */
-export function entry(opcode: number, cid: number, nsid: number, cdw10: number, cdw11 = 0, rubbish = 0): Buffer {
+export function entry(
+  opcode: number,
+  cid: number,
+  nsid: number,
+  cdw10: number,
+  cdw11 = 0,
+  rubbish = 0,
+): Buffer {
   const bytes = Buffer.alloc(64, rubbish);
   bytes.writeUInt8(opcode, 0);
   bytes.writeUInt8(0, 1);
@@ -150,7 +157,13 @@ export class Fixture {
     assert.equal(this.handle(message(request, payload), fds), undefined, 'the session goes on');
     assert.deepEqual(this.replies(), []);
     assert.deepEqual(this.calls(), calls);
-    assert.equal(this.handle(message(request, payload, 1 | NEED_REPLY), fds.map((fd) => fd + 5000)), undefined);
+    assert.equal(
+      this.handle(
+        message(request, payload, 1 | NEED_REPLY),
+        fds.map((fd) => fd + 5000),
+      ),
+      undefined,
+    );
     assert.deepEqual(this.replies(), [ack(request, 1)]);
     this.calls();
     assert.ok(this.session.ready);

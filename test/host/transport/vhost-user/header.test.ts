@@ -31,7 +31,9 @@ test('requests of the standard that wait for an answer end the session', () => {
 test('the others of the standard, and numbers that nobody has, are refused', () => {
   const fixture = new Fixture();
   let fd = 30;
-  for (const request of [0, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 16, 18, 19, 20, 21, 22, 23, 25, 26, 41, 79]) {
+  for (const request of [
+    0, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 16, 18, 19, 20, 21, 22, 23, 25, 26, 41, 79,
+  ]) {
     fixture.refuses(request, Buffer.alloc(8), [fd++]);
   }
 });
