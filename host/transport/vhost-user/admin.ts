@@ -3,8 +3,10 @@
 // * At start it fills opcode, NSID and CDW10 of an Identify and leaves rubbish in the rest of the entry.
 // * It asks for each namespace up to NN: so NN is the last active one here.
 // * It creates a queue anew without deleting it (firmware, then the operating system).
+// * It asks for a number of queues when there are queues already; the answer does not depend on the question.
 // * It gives eventfds to completion queues, not to vectors: each gets a vector of its own.
 
+import { FID_NUMBER_OF_QUEUES } from '../../../assembly/spec/nvme-features.ts';
 import * as identify from '../../../assembly/spec/nvme-identify.ts';
 import * as nvme from '../../../assembly/spec/nvme.ts';
 import type { CommandCompletion, DirectDevice } from '../device.ts';
@@ -54,6 +56,9 @@ export class AdminCommands {
     } else if (QUEUE_COMMANDS.has(command.opcode)) {
       if (started) this.#queueCommand(command, answer);
       else answer(refusal(nvme.STATUS_COMMAND_SEQUENCE_ERROR));
+    } else if (command.opcode === nvme.ADMIN_SET_FEATURES && command.cdw10 === FID_NUMBER_OF_QUEUES) {
+      const get = encodeEntry(nvme.ADMIN_GET_FEATURES, command.cid, 0, FID_NUMBER_OF_QUEUES);
+      this.#device.command(get, answer);
     } else {
       this.#device.command(command.entry, answer);
     }

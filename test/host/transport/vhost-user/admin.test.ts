@@ -65,14 +65,21 @@ test('Identify that fails has zeros for data', () => {
 
 test('other commands pass as they are, DW0 and status come back', () => {
   const fixture = new Fixture();
-  fixture.device.completions.set(9 * 256 + 7, { status: 0, result: 0x1e001e, data: new Uint8Array(0) });
-  fixture.handle(message(80, entry(9, 2, 0, 7, 0x10001)));
+  fixture.device.completions.set(10 * 256 + 7, { status: 0, result: 0x1e001e, data: new Uint8Array(0) });
+  fixture.handle(message(80, entry(10, 2, 0, 7)));
   assert.deepEqual(fixture.calls(), [
-    `command ${entry(9, 2, 0, 7, 0x10001)
+    `command ${entry(10, 2, 0, 7)
       .toString('hex')
       .replace(/(00)+$/, '')}`,
   ]);
   assert.deepEqual(fixture.replies(), [reply(80, cqe(2, 0, 0x1e001e))]);
+});
+
+test('Set Features, Number of Queues, is a question, whatever it asks for', () => {
+  const fixture = Fixture.started();
+  fixture.device.completions.set(10 * 256 + 7, { status: 0, result: 0x1e001e, data: new Uint8Array(0) });
+  fixture.handle(message(80, entry(9, 4, 0, 7, 0x10001)));
+  assert.deepEqual(fixture.replies(), [reply(80, cqe(4, 0, 0x1e001e))]);
 });
 
 test('queue commands before the start are Command Sequence Error', () => {
