@@ -1,4 +1,5 @@
-// `--socket PATH[,namespaces=1+2][,cntlid=N][,protocol=vhost-user-nvme]`: where a controller listens, and what it shows.
+// `--socket PATH[,namespaces=1+2][,cntlid=N][,protocol=vhost-user-nvme]`: where a
+// controller listens, and what it shows.
 
 import { lstatSync } from 'node:fs';
 import path from 'node:path';

@@ -252,7 +252,7 @@ describe('doorbells that nobody rings', () => {
     expect(queueArm()).toBe(0);
   });
 
-  it('pass to the buffers of Doorbell Buffer Config with what stands in the page, and EventIdx asks for nothing', () => {
+  it('pass to the buffers of Doorbell Buffer Config with what stands in the page; EventIdx is parked', () => {
     begin();
     memory.fill(MEMORY + SHADOW, 7, 0x2000);
     controllerStart();

@@ -1,6 +1,6 @@
-// One front end's session in the legacy dialect of vhost-user-nvme: a state machine without I/O that behaves towards the
-// QEMU device published in 2019 as that device expects (docs/protocol/vhost-user-nvme-legacy.md). `handle` takes a whole
-// message with its descriptors, drives the device and sends replies through an injected function. It owns every
+// One front end's session in the legacy dialect of vhost-user-nvme: a state machine without I/O that behaves
+// towards the QEMU device published in 2019 as that device expects (docs/protocol/vhost-user-nvme-legacy.md).
+// `handle` takes a whole message with its descriptors, drives the device and sends replies through an injected function. It owns every
 // descriptor it is given, from the call on.
 //
 // One message at a time: what follows waits, `ready` is false, until the effect of the one before is complete. So
@@ -26,7 +26,7 @@ export interface SessionOptions {
   resumed: () => void;
 }
 
-/** CAP as NVMe 1.0 defines it, the version that the device shows: MQES, CQR, AMS, TO, DSTRD, CSS NVM, MPSMIN, MPSMAX. */
+/** CAP as NVMe 1.0 defines it, the version that the device shows: up to TO, DSTRD, CSS NVM, MPSMIN and MPSMAX. */
 const CAP_MASK = 0x00ff_002f_ff07_ffffn;
 
 /** Requests that the front end waits for with an answer of their own. */

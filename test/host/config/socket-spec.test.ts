@@ -10,6 +10,7 @@ test('a path alone, absolute or relative', () => {
     path: '/run/a.sock',
     namespaces: undefined,
     cntlid: undefined,
+    protocol: 'vfio-user',
   });
   assert.equal(parseSocket('a.sock', '/srv').path, '/srv/a.sock');
   assert.equal(parseSocket('../a,,b.sock', '/srv/x').path, '/srv/a,b.sock');
@@ -17,8 +18,20 @@ test('a path alone, absolute or relative', () => {
 
 test('with namespaces and a controller identifier', () => {
   const socket = parseSocket('/run/a.sock,namespaces=3+1+2,cntlid=65519');
-  assert.deepEqual(socket, { path: '/run/a.sock', namespaces: [1, 2, 3], cntlid: 65519 });
+  assert.deepEqual(socket, {
+    path: '/run/a.sock',
+    namespaces: [1, 2, 3],
+    cntlid: 65519,
+    protocol: 'vfio-user',
+  });
   assert.ok(Object.isFrozen(socket) && Object.isFrozen(socket.namespaces));
+});
+
+test('with a protocol', () => {
+  assert.equal(parseSocket('/run/a.sock,protocol=vhost-user-nvme').protocol, 'vhost-user-nvme');
+  refused('OPTION_INVALID', /protocol=nvme-tcp is not possible.*vfio-user or vhost-user-nvme/, () =>
+    parseSocket('/run/a.sock,protocol=nvme-tcp'),
+  );
 });
 
 test('a path has at most 107 bytes, not characters', () => {
