@@ -1,6 +1,6 @@
-// A front end that behaves as the QEMU device of vhost-user-nvme that was published in 2019: what it sends, in its order,
-// what it checks in a reply, what it keeps for itself, and its traps. Registers and admin queue are its own; a guest
-// calls `configurationWrite`, `admin` and `doorbell` where it would write registers.
+// A front end that behaves as the QEMU device of vhost-user-nvme that was published in 2019: what it sends, in its
+// order, what it checks in a reply, what it keeps for itself, and its traps. Registers and admin queue are its own; a
+// guest calls `configurationWrite`, `admin` and `doorbell` where it would write registers.
 
 import assert from 'node:assert/strict';
 import * as nvme from '../../assembly/spec/nvme.ts';

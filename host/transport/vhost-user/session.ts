@@ -1,7 +1,7 @@
 // One front end's session in the legacy dialect of vhost-user-nvme: a state machine without I/O that behaves
 // towards the QEMU device published in 2019 as that device expects (docs/protocol/vhost-user-nvme-legacy.md).
-// `handle` takes a whole message with its descriptors, drives the device and sends replies through an injected function. It owns every
-// descriptor it is given, from the call on.
+// `handle` takes a whole message with its descriptors, drives the device and sends replies through an injected
+// function. It owns every descriptor it is given, from the call on.
 //
 // One message at a time: what follows waits, `ready` is false, until the effect of the one before is complete. So
 // replies leave in the order of their requests.
