@@ -279,6 +279,8 @@ export interface Addon {
   uring(entries: number): Uring;
   /** Monotonic clock in microseconds. */
   now(): number;
+  /** Names the calling thread for tools (prctl(2), PR_SET_NAME): at most 15 bytes count. */
+  threadName(name: string): void;
 }
 
 /** Loads the addon; the error says how to build it. */

@@ -11,6 +11,7 @@
 #include "uring-object.h"
 
 #include <ctime>
+#include <sys/prctl.h>
 
 namespace doorbell {
 namespace {
@@ -21,6 +22,12 @@ Napi::Value now(const Napi::CallbackInfo& info) {
   const double microseconds =
       static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec / 1000);
   return Napi::Number::New(info.Env(), microseconds);
+}
+
+void threadName(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    if (prctl(PR_SET_NAME, toText(info[0], "name").c_str()) != 0) fail("prctl");
+  });
 }
 
 void closeAll(OpenObjects& open) {
@@ -46,6 +53,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   registerController(env, exports);
   registerUring(env, exports);
   exports.Set("now", Napi::Function::New<now>(env, "now"));
+  exports.Set("threadName", Napi::Function::New<threadName>(env, "threadName"));
   return exports;
 }
 

@@ -5,6 +5,9 @@ import type { MessagePort } from 'node:worker_threads';
 import type { ServeOptions } from '../config/options.ts';
 import type { UsageCode } from '../config/usage-error.ts';
 
+/** The thread's name in `top -H` and /proc. */
+export const REACTOR_THREAD = 'reactor';
+
 /** What the reactor thread is started with. */
 export interface ReactorStart {
   options: ServeOptions;

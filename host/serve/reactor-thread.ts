@@ -28,7 +28,14 @@ import { FIRMWARE_REVISION } from '../version.ts';
 import type { DirectDevice } from '../transport/device.ts';
 import { VfioUserServer } from '../transport/vfio-user/server.ts';
 import { VhostUserServer } from '../transport/vhost-user/server.ts';
-import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
+import {
+  REACTOR_THREAD,
+  type FromReactor,
+  type ReactorStart,
+  type TargetStatistics,
+  type TargetSummary,
+  type ToReactor,
+} from './messages.ts';
 
 /** The published front end of vhost-user-nvme was written against fewer and shorter queues than there can be. */
 const QUEUES: Readonly<Record<SocketProtocol, { ioQueuePairs: number; queueEntries: number }>> = {
@@ -60,6 +67,7 @@ try {
 }
 
 function main({ options, port, controlFd }: ReactorStart): void {
+  native.threadName(REACTOR_THREAD);
   const log = createLog({
     level: options.logLevel,
     json: options.json,

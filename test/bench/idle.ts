@@ -94,7 +94,7 @@ async function restFigures(directory: string, effort: Effort): Promise<Figure[]>
     await sleep(effort.idleMs);
     const seconds = effort.idleMs / 1000;
     return [
-      figure(`wake-ups in ${seconds} s`, '', [target.voluntarySwitches() - switches]),
+      figure(`wake-ups of the data plane in ${seconds} s`, '', [target.voluntarySwitches() - switches]),
       figure(`processor time in ${seconds} s`, 'ms', [processorTime(target.pid) - time]),
     ];
   } finally {

@@ -13,8 +13,8 @@ const BURST =
   'fio --name=burst --filename=/dev/nvme0n1 --rw=randread --bs=4k --direct=1 --ioengine=libaio --iodepth=32 ' +
   '--iodepth_batch_submit=8 --size=64m --io_size=32m --randrepeat=1 --output-format=terse';
 const GAP_MS = 4000;
-/** Threads of a sleeping target wake for nothing; asking for the sums is what is left. */
-const GAP_SWITCHES_MAX = 10;
+/** A sleeping data plane wakes for nothing; asking for the sums is what is left. */
+const GAP_SWITCHES_MAX = 3;
 
 interface Observation {
   doorbellsPerCommand: number;

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { withDeadline } from '../../host/demo/deadline.ts';
-import type { TargetStatistics, TargetSummary } from '../../host/serve/messages.ts';
+import { REACTOR_THREAD, type TargetStatistics, type TargetSummary } from '../../host/serve/messages.ts';
 
 const PROGRAM = new URL('../../host/cli/main.js', import.meta.url).pathname;
 const START_SECONDS = 30;
@@ -72,10 +72,17 @@ export class TargetProcess {
     return (await this.#next('statistics', ANSWER_SECONDS, seen)) as Report & TargetStatistics;
   }
 
-  /** Voluntary context switches of all threads since the target started: each is a thread that had gone to sleep. */
+  /**
+   * Voluntary context switches of the data plane since the target started: each is a time that it had gone to sleep.
+   * Other threads are V8's own, which tidy up once when work has ended.
+   */
   voluntarySwitches(): number {
     const tasks = `/proc/${this.pid}/task`;
-    return readdirSync(tasks).reduce((sum, task) => {
+    const named = readdirSync(tasks).filter(
+      (task) => readFileSync(`${tasks}/${task}/comm`, 'utf8').trim() === REACTOR_THREAD,
+    );
+    if (named.length === 0) throw this.#error('has no reactor thread');
+    return named.reduce((sum, task) => {
       const status = readFileSync(`${tasks}/${task}/status`, 'utf8');
       return sum + Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status)?.[1] ?? 0);
     }, 0);
