@@ -24,7 +24,8 @@ export function measureIdle(effort: Effort, progress: (line: string) => void): P
     const method =
       'Private memory of the process (smaps_rollup) with one controller and with many, the difference for each; ' +
       'connected: enabled by a client, one I/O queue pair of 1,024 entries. Wake-ups are voluntary context switches ' +
-      `of the reactor thread over ${effort.idleMs / 1000} s with such a client, after ${effort.quietMs / 1000} s of rest.`;
+      `of the reactor thread over ${effort.idleMs / 1000} s with such a client, ` +
+      `after ${effort.quietMs / 1000} s of rest.`;
     return { title: 'A target with nothing to do', method, figures: [...memory, ...starts, ...rest] };
   });
 }
