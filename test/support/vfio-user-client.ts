@@ -5,7 +5,7 @@
  */
 import * as spec from '../../assembly/spec/vfio-user.ts';
 import { native, type MessageSocket, type Uring } from '../../host/native.ts';
-import { VFIO_USER_FRAMING } from '../../host/transport/vfio-user/connection.ts';
+import { VFIO_USER_FRAMING } from '../../host/transport/vfio-user/framing.ts';
 
 /** How long a reply may take before `wait` gives up, as QEMU does after five seconds. */
 const REPLY_TIMEOUT_US = 10_000_000;

@@ -7,7 +7,7 @@ import * as nvme from '../../assembly/spec/nvme.ts';
 import { CNS_CONTROLLER, CNS_NAMESPACE, IDCTRL_NN } from '../../assembly/spec/nvme-identify.ts';
 import * as spec from '../../assembly/spec/vhost-user.ts';
 import { native, type MessageSocket } from '../../host/native.ts';
-import { VHOST_USER_FRAMING } from '../../host/transport/vhost-user/connection.ts';
+import { VHOST_USER_FRAMING } from '../../host/transport/vhost-user/framing.ts';
 
 /** The server closed the connection. */
 export class Closed extends Error {}

@@ -7,7 +7,9 @@ import type { Log } from '../../log/log.ts';
 import { native, type Listener } from '../../native.ts';
 import type { Device } from '../device.ts';
 import type { ReactorPort, Watch } from '../reactor-port.ts';
-import { Connection } from './connection.ts';
+import { Connection } from '../connection.ts';
+import { VFIO_USER_FRAMING } from './framing.ts';
+import { Session } from './session.ts';
 
 /** Whoever may connect owns the controller: only the target's own user, unless told otherwise. */
 const SOCKET_MODE = 0o600;
@@ -30,7 +32,7 @@ export interface ServerOptions {
 export class VfioUserServer {
   private readonly listener: Listener;
   private readonly watch: Watch;
-  private connection: Connection | undefined;
+  private connection: Connection<Session> | undefined;
   /** The device still puts away what the last client left. */
   private settling = false;
   private readonly waiting: number[] = [];
@@ -115,7 +117,16 @@ export class VfioUserServer {
     if (fd !== undefined) {
       const maxDmaMaps = this.options.maxDmaMaps ?? DEFAULT_MAX_DMA_MAPS;
       this.options.log.limited('client connected').info('client connected', { socket: this.options.path });
-      this.connection = new Connection({ ...this.options, maxDmaMaps }, fd, (reason) => this.end(reason));
+      const { device, log, reactor } = this.options;
+      this.connection = new Connection(
+        {
+          framing: VFIO_USER_FRAMING,
+          reactor,
+          createSession: (port) => new Session({ device, log, maxDmaMaps, ...port }),
+        },
+        fd,
+        (reason) => this.end(reason),
+      );
     }
   }
 

@@ -5,7 +5,9 @@ import type { Log } from '../../log/log.ts';
 import { native, type Listener } from '../../native.ts';
 import type { DirectDevice } from '../device.ts';
 import type { ReactorPort, Watch } from '../reactor-port.ts';
-import { Connection } from './connection.ts';
+import { Connection } from '../connection.ts';
+import { VHOST_USER_FRAMING } from './framing.ts';
+import { Session } from './session.ts';
 
 /** Whoever may connect owns the controller: only the target's own user, unless told otherwise. */
 const SOCKET_MODE = 0o600;
@@ -25,7 +27,7 @@ export class VhostUserServer {
   readonly #options: ServerOptions;
   readonly #listener: Listener;
   readonly #watch: Watch;
-  #connection: Connection | undefined;
+  #connection: Connection<Session> | undefined;
   /** The device still puts away what the last front end left. */
   #settling = false;
   /** Who connected meanwhile. */
@@ -70,7 +72,16 @@ export class VhostUserServer {
     if (fd === undefined || this.#settling) return;
     this.#waiting = undefined;
     this.#options.log.info('front end connected', { socket: this.#options.path });
-    this.#connection = new Connection(this.#options, fd, (reason) => this.#end(reason));
+    const { device, log, reactor } = this.#options;
+    this.#connection = new Connection(
+      {
+        framing: VHOST_USER_FRAMING,
+        reactor,
+        createSession: (port) => new Session({ device, log, ...port }),
+      },
+      fd,
+      (reason) => this.#end(reason),
+    );
   }
 
   #end(reason: string): void {

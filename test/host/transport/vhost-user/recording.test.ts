@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import { buildPath } from '../../../../host/demo/checkout.ts';
 import { createLog } from '../../../../host/log/log.ts';
 import { native } from '../../../../host/native.ts';
-import { VHOST_USER_FRAMING } from '../../../../host/transport/vhost-user/connection.ts';
+import { VHOST_USER_FRAMING } from '../../../../host/transport/vhost-user/framing.ts';
 import { VhostUserServer } from '../../../../host/transport/vhost-user/server.ts';
 import { fdCount } from '../../../native/rig.ts';
 import { Guest2019 } from '../../../support/guest-2019.ts';

@@ -1,42 +1,43 @@
-// One client's socket around its session: receives whole messages with their descriptors, hands them over,
-// sends what comes back. It does not listen while the session cannot take a message, nor to a client that
+// One peer's socket around its session, whatever the protocol: receives whole messages with their descriptors, hands
+// them over, sends what comes back. It does not listen while the session cannot take a message, nor to a peer that
 // leaves its replies unread.
 
-import { HEADER_BYTES, HEADER_SIZE } from '../../../assembly/spec/vfio-user.ts';
-import type { Log } from '../../log/log.ts';
-import { native, type Framing, type MessageSocket, type Received } from '../../native.ts';
-import type { Device } from '../device.ts';
-import type { ReactorPort, Watch } from '../reactor-port.ts';
-import { MAX_MESSAGE_BYTES, MAX_RECEIVED_FDS } from './messages/header.ts';
-import { Session } from './session.ts';
-
-/** How vfio-user messages are cut out of the stream. */
-export const VFIO_USER_FRAMING: Framing = {
-  headerBytes: HEADER_BYTES,
-  sizeOffset: HEADER_SIZE,
-  sizeIncludesHeader: true,
-  maxBytes: MAX_MESSAGE_BYTES,
-  maxFds: MAX_RECEIVED_FDS,
-};
+import { native, type Framing, type MessageSocket, type Received } from '../native.ts';
+import type { ReactorPort, Watch } from './reactor-port.ts';
 
 /** Messages handled before others on the reactor have their turn. */
 const MESSAGES_PER_TURN = 64;
 /** And the time they may take, in microseconds: a reset costs as much as hundreds of doorbells. */
 const TURN_MICROSECONDS = 1000;
-/** Bytes of replies that a client may leave unread before no more of its messages are taken. */
+/** Bytes of replies that a peer may leave unread before no more of its messages are taken. */
 const UNSENT_BYTES_MAX = 4 << 20;
 
-export interface ConnectionOptions {
-  device: Device;
-  /** Regions that the device can hold. */
-  maxDmaMaps: number;
-  reactor: ReactorPort;
-  log: Log;
+/** What a connection needs of a protocol's session. */
+export interface FramedSession {
+  /** Whether a message may be handed over now. */
+  readonly ready: boolean;
+  /** Takes the descriptors. What it returns ends the connection. */
+  handle(bytes: Uint8Array, fds: number[]): { readonly message: string; readonly code: string } | undefined;
+  close(done: () => void): void;
 }
 
-/** The client being served. Watches its socket from the start until `close`. */
-export class Connection {
-  readonly session: Session;
+/** What a session is given of its connection. */
+export interface SessionPort {
+  send: (bytes: Uint8Array) => void;
+  closeFd: (fd: number) => void;
+  /** `ready` was false after a message and is true again. */
+  resumed: () => void;
+}
+
+export interface ConnectionOptions<S extends FramedSession> {
+  framing: Framing;
+  reactor: ReactorPort;
+  createSession: (port: SessionPort) => S;
+}
+
+/** The peer being served. Watches its socket from the start until `close`. */
+export class Connection<S extends FramedSession> {
+  readonly session: S;
   private readonly socket: MessageSocket;
   private readWatch: Watch | undefined;
   private writeWatch: Watch | undefined;
@@ -44,16 +45,13 @@ export class Connection {
   private broken: string | undefined;
 
   constructor(
-    private readonly options: ConnectionOptions,
+    private readonly options: ConnectionOptions<S>,
     fd: number,
-    /** The client is gone or was dropped: `reason`. */
+    /** The peer is gone or was dropped: `reason`. */
     private readonly ended: (reason: string) => void,
   ) {
-    this.socket = native.messageSocket(fd, VFIO_USER_FRAMING);
-    this.session = new Session({
-      device: options.device,
-      log: options.log,
-      maxDmaMaps: options.maxDmaMaps,
+    this.socket = native.messageSocket(fd, options.framing);
+    this.session = options.createSession({
       send: (bytes) => this.send(bytes),
       closeFd: (closing) => native.fdClose(closing),
       resumed: () => this.watch(),
@@ -61,7 +59,7 @@ export class Connection {
     this.watch();
   }
 
-  /** Takes messages while the session can and the client reads its replies. */
+  /** Takes messages while the session can and the peer reads its replies. */
   private watch(): void {
     const wanted = this.session.ready && this.socket.pendingBytes <= UNSENT_BYTES_MAX;
     if (wanted && this.readWatch === undefined) {
@@ -72,6 +70,13 @@ export class Connection {
     }
     if (this.socket.pendingBytes > 0 && this.writeWatch === undefined) {
       this.writeWatch = this.options.reactor.watchWritable(this.socket.fd, () => this.writable());
+    }
+  }
+
+  /** Looks whether the peer has gone meanwhile. */
+  check(): void {
+    if (this.session.ready) {
+      this.readable();
     }
   }
 
@@ -87,7 +92,7 @@ export class Connection {
       }
       if (received === null || this.broken !== undefined) {
         received?.fds.forEach((fd) => native.fdClose(fd));
-        this.ended(this.broken ?? 'the client closed the connection');
+        this.ended(this.broken ?? 'the peer closed the connection');
         return;
       }
       if (received === undefined) {
