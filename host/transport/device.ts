@@ -98,3 +98,66 @@ export interface DirectDevice extends Device {
    */
   stop(done: () => void): void;
 }
+
+/** Command sets of commands that are given directly. */
+export type CommandSet = 'admin' | 'nvm';
+
+/** What a VMM decides about its controller. */
+export interface ControllerLimits {
+  /** 1 to what the target has; undefined: all. */
+  ioQueuePairs: number | undefined;
+  /** Entries of a queue; undefined: as many as the target can. */
+  queueEntries: number | undefined;
+  /** ASCII, at most 20 characters; undefined: the target's own. */
+  serial: string | undefined;
+}
+
+/** Why a state image was refused. */
+export type StateRefusal = 'foreign' | 'version' | 'unclean' | 'configuration' | 'damaged';
+
+/**
+ * Further calls for a protocol whose VMM outlives its target: it shares a page of doorbells, is told of CSTS, and keeps
+ * the state of the controller while there is no target.
+ */
+export interface ResumableDevice extends DirectDevice {
+  /**
+   * Sets limits and serial number. Only at power-on state: throws DeviceError EBUSY once memory, queues or CC.EN are
+   * there, EINVAL for a value out of range.
+   */
+  configure(limits: ControllerLimits): void;
+  /**
+   * Runs a command of either set whose data travel with it, at any time. `data`: what a command that transfers to the
+   * controller brings, else undefined; `dataBytes`: what the caller has room for. At most 65,536 (NVM) or 4,096 (admin)
+   * bytes. PSDT, MPTR and DPTR of the entry are not looked at. Never throws.
+   */
+  passthrough(
+    set: CommandSet,
+    entry: Uint8Array,
+    data: Uint8Array | undefined,
+    dataBytes: number,
+    done: (completion: CommandCompletion) => void,
+  ): void;
+  /**
+   * Doorbells of all queues are in the page at this guest physical address (laid out as in BAR0 from 1000h), and who
+   * writes there wakes the reactor; undefined: by `regionWrite`. I/O queues leave it at Doorbell Buffer Config, the
+   * admin queue never does. Throws DeviceError EBUSY while queues exist, but for the page that is in use already.
+   */
+  doorbellsKicked(page: bigint | undefined): void;
+  /** Masks or unmasks a vector: what is raised meanwhile is signalled once at unmask. */
+  notifierMask(vector: number, masked: boolean): void;
+  /** `changed` is called with CSTS after every change of it, until `disconnect`. */
+  statusWatch(changed: (csts: number) => void): void;
+  /** Stops fetching; `done` comes when no request is under way any more, after 3 s at the latest with `false`. */
+  quiesce(done: (drained: boolean) => void): void;
+  /** Ends a quiesce. */
+  proceed(): void;
+  /** Bytes of a state file. */
+  readonly stateBytes: number;
+  /** Writes the state into the file with the mark of a completed drain. Only after `quiesce` was done with `true`. */
+  stateSave(fd: number): void;
+  /**
+   * Goes on from the state in the file, of which `size` bytes count, quiesced, without memory, notifiers and doorbell page until the caller
+   * gives them anew. Refused, the controller is at power-on state. Only at power-on state.
+   */
+  stateLoad(fd: number, size: number): StateRefusal | undefined;
+}
