@@ -30,6 +30,7 @@ Sockets (--socket PATH), one controller each, all of one NVM subsystem:
     namespaces=1+2         the controller sees these namespaces (default: all)
     cntlid=N               controller identifier, 1 to 65519 (default: the lowest free one)
     protocol=NAME          vfio-user, or vhost-user-nvme for the QEMU device of 2019 (default: vfio-user)
+    shadow-doorbells=on|off  as --shadow-doorbells, for this controller alone
 
 SIGINT or SIGTERM drains: requests under way are finished, then the target ends. A second one ends it at once.
 SIGUSR2 prints the target's sums so far: requests, doorbell writes, interrupts.

@@ -15,7 +15,7 @@ export interface ServeOptions {
   readonly sockets: readonly SocketSpec[];
   /** At least one, ascending by NSID. */
   readonly namespaces: readonly NamespaceSpec[];
-  /** Doorbell Buffer Config is offered to guests (OACS bit 8). */
+  /** Doorbell Buffer Config is offered to guests (OACS bit 8), where the socket does not say otherwise. */
   readonly shadowDoorbells: boolean;
   /** Microseconds that the reactor polls on after the last work before it sleeps: 0 to SPIN_MAX. */
   readonly spinMicroseconds: number;

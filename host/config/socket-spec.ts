@@ -1,15 +1,15 @@
-// `--socket PATH[,namespaces=1+2][,cntlid=N][,protocol=vhost-user-nvme]`: where a
-// controller listens, and what it shows.
+// `--socket PATH[,namespaces=1+2][,cntlid=N][,protocol=vhost-user-nvme][,shadow-doorbells=off]`: where a controller
+// listens, and what it shows.
 
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { NAMESPACE_COUNT } from '../../assembly/abi/memory-map.ts';
-import { parseFields, parseInteger } from './fields.ts';
+import { parseFields, parseInteger, parseSwitch } from './fields.ts';
 import { hint } from './suggest.ts';
 import { UsageError } from './usage-error.ts';
 
 const OPTION = '--socket';
-const KEYS = ['namespaces', 'cntlid', 'protocol'];
+const KEYS = ['namespaces', 'cntlid', 'protocol', 'shadow-doorbells'];
 
 /** Words of other tools, or for what belongs elsewhere. */
 const ALIASES: Readonly<Record<string, string>> = {
@@ -20,6 +20,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   serial: 'a serial number belongs to the whole subsystem: use --serial',
   model: 'a model number belongs to the whole subsystem: use --model',
   path: 'the path comes first: --socket PATH',
+  dbcs: 'write shadow-doorbells=',
+  shadow_doorbells: 'write shadow-doorbells=',
 };
 
 /** sun_path of unix(7) has 108 bytes, the last of which is the terminator. */
@@ -41,6 +43,8 @@ export interface SocketSpec {
   /** 1 to 65,519; undefined: the lowest free one. */
   readonly cntlid: number | undefined;
   readonly protocol: SocketProtocol;
+  /** Doorbell Buffer Config is offered to the guest; undefined: as `--shadow-doorbells` says. */
+  readonly shadowDoorbells: boolean | undefined;
 }
 
 /** Throws UsageError. A relative path counts from `directory`. */
@@ -50,11 +54,14 @@ export function parseSocket(text: string, directory: string = process.cwd()): So
     throw new UsageError('SOCKET_PATH', `${OPTION} ${text || '(empty)'} has no path: write --socket PATH`);
   const namespaces = values.get('namespaces');
   const cntlid = values.get('cntlid');
+  const shadowDoorbells = values.get('shadow-doorbells');
   return Object.freeze({
     path: checkPath(head, directory),
     namespaces: namespaces === undefined ? undefined : parseNsids(namespaces),
     cntlid: cntlid === undefined ? undefined : parseInteger('cntlid', cntlid, 1, CNTLID_MAX),
     protocol: parseProtocol(values.get('protocol') ?? SOCKET_PROTOCOLS[0]),
+    shadowDoorbells:
+      shadowDoorbells === undefined ? undefined : parseSwitch('shadow-doorbells', shadowDoorbells),
   });
 }
 

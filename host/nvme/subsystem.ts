@@ -82,7 +82,6 @@ export function openSubsystem(options: ServeOptions, environment: SubsystemEnvir
     });
     checkIdentifiers(namespaces);
     const common = {
-      shadowDoorbells: options.shadowDoorbells,
       multiController: options.sockets.length > 1,
       vid: DEFAULT_VENDOR_ID,
       ssvid: DEFAULT_VENDOR_ID,
@@ -97,7 +96,11 @@ export function openSubsystem(options: ServeOptions, environment: SubsystemEnvir
       Object.freeze({
         socketPath: socket.path,
         protocol: socket.protocol,
-        identity: Object.freeze({ ...common, cntlid: cntlids[index] ?? 0 }),
+        identity: Object.freeze({
+          ...common,
+          cntlid: cntlids[index] ?? 0,
+          shadowDoorbells: socket.shadowDoorbells ?? options.shadowDoorbells,
+        }),
         namespaces: Object.freeze(namespaces.filter(({ record }) => isShown(record.nsid, socket))),
       }),
     );

@@ -26,10 +26,12 @@ async function observe(shadowDoorbells: 'on' | 'off'): Promise<Observation> {
   try {
     const socket = lab.path('nvme.sock');
     const target = await lab.target(
-      ...['--socket', socket, '--namespace', 'ram:256M', '--spin-us', '10000'],
-      ...['--shadow-doorbells', shadowDoorbells],
+      ...['--socket', `${socket},shadow-doorbells=${shadowDoorbells}`],
+      ...['--namespace', 'ram:256M', '--spin-us', '10000'],
     );
     const guest = await lab.guest({ socketPaths: [socket] });
+    const offered = /^oacs\s+: 0x(\w+)$/m.exec(await guest.check('nvme id-ctrl /dev/nvme0'))?.[1];
+    assert.equal(offered, shadowDoorbells === 'on' ? '100' : '0');
     const first = await burst(target, guest);
     const before = target.voluntarySwitches();
     await sleep(GAP_MS);

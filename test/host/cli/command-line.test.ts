@@ -61,6 +61,10 @@ describe('usage errors: one line on stderr, exit code 2', () => {
     [['serve', '--socket', 's', '--namespace', 'ram:1Q'], /is not a size.*\[SIZE_INVALID\]/],
     [['serve', '--socket', 's', '--namespace', 'file:x,szie=1G'], /did you mean size\?.*\[OPTION_UNKNOWN\]/],
     [['serve', '--socket', 's', '--namespace', 'ram:1M', '--log-level', 'loud'], /--log-level loud/],
+    [
+      ['serve', '--socket', 's,shadow-doorbells=no-way', '--namespace', 'ram:1M'],
+      /write shadow-doorbells=on/,
+    ],
     [['qemu-args'], /required option '--socket <path>' not specified/],
     [['qemu-args', '--socket', 's', '--memory', '1.5M'], /--memory 1.5M is not whole MiB: write --memory 2M/],
   ];

@@ -11,6 +11,7 @@ test('a path alone, absolute or relative', () => {
     namespaces: undefined,
     cntlid: undefined,
     protocol: 'vfio-user',
+    shadowDoorbells: undefined,
   });
   assert.equal(parseSocket('a.sock', '/srv').path, '/srv/a.sock');
   assert.equal(parseSocket('../a,,b.sock', '/srv/x').path, '/srv/a,b.sock');
@@ -23,6 +24,7 @@ test('with namespaces and a controller identifier', () => {
     namespaces: [1, 2, 3],
     cntlid: 65519,
     protocol: 'vfio-user',
+    shadowDoorbells: undefined,
   });
   assert.ok(Object.isFrozen(socket) && Object.isFrozen(socket.namespaces));
 });
@@ -32,6 +34,16 @@ test('with a protocol', () => {
   refused('OPTION_INVALID', /protocol=nvme-tcp is not possible.*vfio-user or vhost-user-nvme/, () =>
     parseSocket('/run/a.sock,protocol=nvme-tcp'),
   );
+});
+
+test('with or without shadow doorbells, or as the command line says', () => {
+  assert.equal(parseSocket('/run/a.sock').shadowDoorbells, undefined);
+  assert.equal(parseSocket('/run/a.sock,shadow-doorbells=off').shadowDoorbells, false);
+  assert.equal(parseSocket('/run/a.sock,shadow-doorbells=on').shadowDoorbells, true);
+  refused('OPTION_INVALID', /write shadow-doorbells=on or shadow-doorbells=off/, () =>
+    parseSocket('/run/a.sock,shadow-doorbells=maybe'),
+  );
+  refused('OPTION_UNKNOWN', /\(write shadow-doorbells=\)/, () => parseSocket('/run/a.sock,dbcs=off'));
 });
 
 test('a path has at most 107 bytes, not characters', () => {

@@ -74,6 +74,14 @@ test('one controller, two namespaces', () => {
   assert.ok(Object.isFrozen(subsystem) && Object.isFrozen(controller.identity) && Object.isFrozen(file));
 });
 
+test('shadow doorbells are for each controller to have or not', () => {
+  const sockets = ['/a.sock', '/b.sock,shadow-doorbells=off', '/c.sock,shadow-doorbells=on'];
+  const offered = (more: object): boolean[] =>
+    plan(sockets, ['ram:1M,share=on'], more).controllers.map(({ identity }) => identity.shadowDoorbells);
+  assert.deepEqual(offered({}), [true, false, true]);
+  assert.deepEqual(offered({ shadowDoorbells: 'off' }), [false, false, true]);
+});
+
 test('two controllers of one subsystem: who sees what, and what they say of each other', () => {
   const subsystem = plan(
     ['/a.sock,namespaces=1+2', '/b.sock,namespaces=2+3,cntlid=1', '/c.sock,namespaces=2'],
