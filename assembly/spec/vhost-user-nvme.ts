@@ -111,6 +111,8 @@ export const COMMAND_DATA_BYTES = 64; // u32
 export const COMMAND_RESERVED = 68; // u32, 0
 export const COMMAND_DATA = 72;
 export const COMMAND_DATA_BYTES_MAX = 65536;
+/** Of an admin command. */
+export const COMMAND_ADMIN_DATA_BYTES_MAX = 4096;
 export const COMMAND_REPLY_CQE = 8; // 16 bytes
 export const COMMAND_REPLY_DATA = 24;
 
@@ -122,6 +124,11 @@ export const SET_DOORBELL_PAGE_BYTES = 16;
 /** SQ y tail at 8y, CQ y head at 8y + 4, as in BAR0 from 1000h on. */
 export const DOORBELL_PAGE_BYTES = 4096;
 
+export const DOORBELL_OFFSET = 0; // u32: where the doorbell would be in a page
+export const DOORBELL_VALUE = 4; // u32
+export const SET_DOORBELL_BYTES = 8;
+
+/** 0 to the number of I/O queue pairs; without a descriptor: no kick any more. */
 export const KICK_QID = 0; // u32
 export const KICK_RESERVED = 4; // u32, 0
 export const KICK_BYTES = 8;
@@ -140,6 +147,8 @@ export const NOTIFIER_UNMASK = 3;
 
 // ---- State -------------------------------------------------------------------------------------------------------
 
+export const QUIESCE_ACTION = 0; // u64
+export const QUIESCE_BYTES = 8;
 export const QUIESCE_GO_ON = 0;
 export const QUIESCE_STOP = 1;
 
