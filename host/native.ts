@@ -251,6 +251,8 @@ export interface Addon {
    * free).
    */
   memfdCreate(name: string, bytes: number, huge?: boolean): number;
+  /** Anonymous file whose size nobody can change, and which takes no more seals: a peer can only write to it. */
+  memfdSealed(name: string, bytes: number): number;
   /** Exclusive (write) or shared (read) advisory lock (OFD); false when somebody else holds it. */
   fileLock(fd: number, exclusive: boolean): boolean;
   /** fallocate(2) with FALLOC_FL_KEEP_SIZE; mode 'zero-range' | 'punch-hole'. For probing and tests. */

@@ -46,15 +46,26 @@ void fdClose(const Napi::CallbackInfo& info) {
   });
 }
 
+OwnedFd memfd(const std::string& name, std::uint64_t bytes, unsigned flags) {
+  OwnedFd fd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | flags));
+  if (!fd.isOpen()) fail("memfd_create");
+  if (retry([&] { return ftruncate(fd.get(), static_cast<off_t>(bytes)); }) != 0) fail("ftruncate");
+  return fd;
+}
+
 Napi::Value memfdCreate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::string name = toText(info[0], "name");
-    const std::uint64_t bytes = toSize(info[1], "bytes");
     const bool huge = !info[2].IsUndefined() && toBoolean(info[2], "huge");
-    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
-    OwnedFd fd(memfd_create(name.c_str(), flags));
-    if (!fd.isOpen()) fail("memfd_create");
-    if (retry([&] { return ftruncate(fd.get(), static_cast<off_t>(bytes)); }) != 0) fail("ftruncate");
+    const unsigned flags = huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0;
+    OwnedFd fd = memfd(toText(info[0], "name"), toSize(info[1], "bytes"), flags);
+    return Napi::Number::New(info.Env(), fd.release());
+  });
+}
+
+Napi::Value memfdSealed(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    OwnedFd fd = memfd(toText(info[0], "name"), toSize(info[1], "bytes"), 0);
+    if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) fail("fcntl");
     return Napi::Number::New(info.Env(), fd.release());
   });
 }
@@ -152,6 +163,7 @@ void registerFile(Napi::Env env, Napi::Object exports) {
   exports.Set("fdInfo", Napi::Function::New<fdInfo>(env, "fdInfo"));
   exports.Set("fdClose", Napi::Function::New<fdClose>(env, "fdClose"));
   exports.Set("memfdCreate", Napi::Function::New<memfdCreate>(env, "memfdCreate"));
+  exports.Set("memfdSealed", Napi::Function::New<memfdSealed>(env, "memfdSealed"));
   exports.Set("fileLock", Napi::Function::New<fileLock>(env, "fileLock"));
   exports.Set("fallocate", Napi::Function::New<allocate>(env, "fallocate"));
   exports.Set("fileSeek", Napi::Function::New<fileSeek>(env, "fileSeek"));
