@@ -4,6 +4,7 @@ import { abiVersion, coreInit, coreResume, memoryAdd, memoryRemove } from './con
 import { commandSubmit, completionsPost } from './controller/dispatch.ts';
 import {
   deadlineNext,
+  doorbellsKick,
   doorbellsPoll,
   doorbellWrite,
   interruptAsserted,
@@ -33,6 +34,7 @@ export {
   registerWrite as register_write,
   doorbellWrite as doorbell_write,
   doorbellsPoll as doorbells_poll,
+  doorbellsKick as doorbells_kick,
   commandSubmit as command_submit,
   memoryAdd as region_add,
   memoryRemove as region_remove,

@@ -143,8 +143,13 @@ export const COMMAND_RESULT_DW0 = 8; // u32: dword 0 of the completion
 export const COMMAND_RESULT_DATA = 12; // u32: linear address of the data that the guest's buffer would have got
 export const COMMAND_RESULT_DATA_BYTES = 16; // u32: 0 to DATA_BUFFER_BYTES
 
-/** The queue of a command given directly, in EVENT_QID and REQUEST_SQID. */
+/** Which command set the entry in the mailbox is of: the argument of command_submit. */
+export const COMMAND_SET_ADMIN = 0;
+export const COMMAND_SET_NVM = 1;
+
+/** The queue of a command given directly, in EVENT_QID and REQUEST_SQID: one for each command set. */
 export const COMMAND_SQID = 0xfffe;
+export const COMMAND_SQID_NVM = 0xfffd;
 
 // ---- Event (EVENT_BASE): what a person may want to know ------------------------------------------------------
 
@@ -210,7 +215,7 @@ export const REGION_UNKNOWN = 4;
 /** deadline_next: the core does not ask to be called. */
 export const DEADLINE_NONE = 0xffffffff;
 
-/** command_submit: the core holds COMMAND_COUNT commands given directly already, or no slot is free. */
+/** command_submit: the core holds COMMAND_COUNT commands given directly, no slot is free, or no such command set. */
 export const COMMAND_REFUSED = 0xffffffff;
 
 /** Results of controller_start. */
@@ -218,13 +223,13 @@ export const START_OK = 0;
 /** The controller is enabled or has failed: it is to be disabled or reset first. */
 export const START_ENABLED = 1;
 
-/** Results of doorbells_poll. */
+/** Results of doorbells_poll and doorbells_kick. */
 export const POLL_OK = 0;
 /** I/O queues exist. */
 export const POLL_QUEUES_EXIST = 1;
 /** The page is not 4 KiB aligned. */
 export const POLL_PAGE_INVALID = 2;
-/** doorbells_poll: there is no page, doorbells come by doorbell_write. */
+/** doorbells_poll, doorbells_kick: there is no page, doorbells come by doorbell_write. */
 export const DOORBELLS_NONE = 0xffffffff;
 /** Least and greatest microseconds between two polls of doorbells that nobody rings. */
 export const DOORBELLS_INTERVAL_MIN = 50;

@@ -25,7 +25,7 @@ export function errorLogAdd(slot: Slot): void {
   const at = entryAdd(slot.sqid, sqe.cid, slot.status, sqe.nsid);
   const opcode: u32 = sqe.opcode;
   const hasLba = opcode == NVM_READ || opcode == NVM_WRITE || opcode == NVM_WRITE_ZEROES;
-  if (slot.sqid != 0 && hasLba) store<u64>(at, sqe.slba, LOG_ERROR_LBA);
+  if (!slot.isAdmin && hasLba) store<u64>(at, sqe.slba, LOG_ERROR_LBA);
 }
 
 /** Notes an error that belongs to no command. */

@@ -7,6 +7,8 @@ import { SLOT_COUNT } from '../abi/memory-map.ts';
 import {
   BLOCK_OK,
   COMMAND_REFUSED,
+  COMMAND_SET_ADMIN,
+  COMMAND_SET_NVM,
   OPERATION_COPY_IN,
   OPERATION_COPY_OUT,
   OPERATION_READ,
@@ -51,16 +53,16 @@ import { shutdownContinue, stateAdvance } from './state.ts';
 /** Runs a command from its start or from where a missing window stopped it; false when one is missing again. */
 export function commandRun(slot: Slot): bool {
   if (slot.stage == STAGE_FLUSH_ALL) return commandProceed(slot, flushAllBegin(slot));
-  const isAdmin = slot.sqid == 0 || slot.sqid == SQID_DIRECT;
-  return commandProceed(slot, isAdmin ? adminCommand(slot) : ioCommand(slot));
+  return commandProceed(slot, slot.isAdmin ? adminCommand(slot) : ioCommand(slot));
 }
 
 /**
- * Runs the admin command in the mailbox, whether or not the controller is enabled: its token, or COMMAND_REFUSED. The
- * result is taken by commands_take, now or after further polls.
+ * Runs the command in the mailbox, of this COMMAND_SET_*, whether or not the controller is enabled: its token, or
+ * COMMAND_REFUSED. The result is taken by commands_take, now or after further polls.
  */
-export function commandSubmit(): u32 {
-  const slot = directFetch();
+export function commandSubmit(set: u32): u32 {
+  if (set != <u32>COMMAND_SET_ADMIN && set != <u32>COMMAND_SET_NVM) return COMMAND_REFUSED;
+  const slot = directFetch(set == <u32>COMMAND_SET_ADMIN);
   if (slot === null) return COMMAND_REFUSED;
   const token = slot.tag;
   commandRun(slot);

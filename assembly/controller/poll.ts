@@ -20,6 +20,9 @@ import {
   doorbellRing,
   headArm,
   headOffset,
+  kickAccess,
+  kickBegin,
+  kickIs,
   pollBegin,
   shadowAccess,
   shadowHead,
@@ -29,7 +32,7 @@ import {
 } from '../queue/doorbell.ts';
 import { interruptPending } from '../queue/interrupt.ts';
 import { ioQueuesExist } from '../queue/lifecycle.ts';
-import { walkNext, walksCount } from '../queue/slots.ts';
+import { walkLater, walkNext, walksCount } from '../queue/slots.ts';
 import { FETCH_CORKED, FETCH_READY, fetchState, submissionFetch } from '../queue/submission.ts';
 import { ARBITRATION_BURST_UNLIMITED, ARBITRATION_BURST_WIDTH } from '../spec/nvme-features.ts';
 import {
@@ -39,13 +42,13 @@ import {
   LID_ERROR,
 } from '../spec/nvme-logs.ts';
 import { DOORBELL_BYTES, PAGE_BYTES, REG_DOORBELLS } from '../spec/nvme.ts';
-import { CompletionQueue, Scheduler, SubmissionQueue } from '../wire/queue.ts';
+import { CompletionQueue, QUEUE_LIVE, Scheduler, SHADOW_PAGE, SubmissionQueue } from '../wire/queue.ts';
 import { Slot, SLOT_NONE } from '../wire/slot.ts';
 import { asyncEventPost } from '../admin/async-events.ts';
 import { commandRun } from './dispatch.ts';
 import { eventRecord } from '../queue/event-records.ts';
 import { clockSet } from '../admin/health.ts';
-import { LIFE_READY, controller } from '../wire/controller.ts';
+import { LIFE_FAILED, LIFE_READY, controller } from '../wire/controller.ts';
 import { controllerEnabled, stateAdvance } from './state.ts';
 
 /** Commands that are fetched at once: few enough that their slots stay in the processor's first cache. */
@@ -66,10 +69,11 @@ export function queuePoll(budget: u32, now: u64): u32 {
   clockSet(now);
   guest.missRefused = 0;
   const published = s.published;
+  // Before anything that may wait for a place in the admin completion queue.
+  if (s.kicked != 0) adminRefresh();
   if (s.completing != 0) completionsRetry();
   if (s.eventFirst != SLOT_NONE) eventsRetry();
-  const waiting = s.walkFirst != SLOT_NONE && controller().life == LIFE_READY;
-  const continued = waiting ? walksRetry(s) : 0;
+  const continued = s.walkFirst != SLOT_NONE ? walksRetry(s) : 0;
   const fetched = controllerEnabled() ? queuesServe(s, budget) : 0;
   stateAdvance();
   // Whoever had no turn, because the budget was used up, keeps its window for the next poll.
@@ -81,12 +85,16 @@ export function queuePoll(budget: u32, now: u64): u32 {
 
 /**
  * Runs each waiting command once, in order. Those that still miss a window queue up anew behind the last of them. An
- * Abort among them, which a resume has put there, may take others out.
+ * Abort among them, which a resume has put there, may take others out. Of a controller that has failed only those go on
+ * that were given directly.
  */
 function walksRetry(s: Scheduler): u32 {
+  const failed = controller().life == LIFE_FAILED;
   let count: u32 = 0;
   for (let left = walksCount(); left != 0 && s.walkFirst != SLOT_NONE; left--) {
-    if (commandRun(walkNext())) count++;
+    const slot = walkNext();
+    if (failed && !slot.isDirect) walkLater(slot);
+    else if (commandRun(slot)) count++;
   }
   return count;
 }
@@ -117,7 +125,7 @@ function burstLimit(): u32 {
 
 function queueServe(s: Scheduler, index: u32, shadow: usize, budget: u32): u32 {
   const sq = SubmissionQueue.at(index + 1);
-  if (shadow >= ACCESS_CODES) shadowRefresh(sq, shadow);
+  if (shadow >= ACCESS_CODES) shadowRefresh(s, sq, shadow);
   const count = submissionServe(sq, budget);
   if (count != 0) s.round = <u16>((index + 1) & 63);
   return count;
@@ -141,12 +149,36 @@ function submissionServe(sq: SubmissionQueue, budget: u32): u32 {
   return budget - left;
 }
 
-/** Reads the shadow tail, and the shadow head once half of the completion queue's places are gone. */
-function shadowRefresh(sq: SubmissionQueue, shadow: usize): void {
-  if (shadowTail(sq, shadow) == DOORBELL_VALUE) refused(DOORBELL_VALUE, tailOffset(sq.qid), sq.shadowRefused);
+/**
+ * Reads the shadow tail, and the shadow head once half of the completion queue's places are gone; in the caller's page
+ * always, since the guest need not use shadow doorbells for what depends on it.
+ */
+function shadowRefresh(s: Scheduler, sq: SubmissionQueue, shadow: usize): void {
+  tailRefresh(sq, shadow);
   const cq = CompletionQueue.at(sq.cqid);
-  if (cq.places >= cq.size >>> 1) return;
+  if (cq.places < cq.size >>> 1 || s.shadow == SHADOW_PAGE) headRefresh(cq, shadow);
+}
+
+function tailRefresh(sq: SubmissionQueue, shadow: usize): void {
+  if (shadowTail(sq, shadow) == DOORBELL_VALUE) refused(DOORBELL_VALUE, tailOffset(sq.qid), sq.shadowRefused);
+}
+
+function headRefresh(cq: CompletionQueue, shadow: usize): void {
   if (shadowHead(cq, shadow) == DOORBELL_VALUE) refused(DOORBELL_VALUE, headOffset(cq.qid), cq.shadowRefused);
+}
+
+/** Reads the admin queue's doorbells in the caller's page; true when one has moved, or their window is missing. */
+function adminRefresh(): bool {
+  const sq = SubmissionQueue.at(0);
+  if (sq.state != QUEUE_LIVE) return false;
+  const page = kickAccess();
+  if (page < ACCESS_CODES) return page == ACCESS_MISSING;
+  const cq = CompletionQueue.at(0);
+  const tail = sq.tail;
+  const head = cq.head;
+  tailRefresh(sq, page);
+  headRefresh(cq, page);
+  return sq.tail != tail || cq.head != head;
 }
 
 /** A write to BAR0 from 1000h on. What cannot be is reported to the guest and to the operator, and ignored. */
@@ -174,6 +206,7 @@ export function queueArm(): u32 {
   const guest = Guest.get();
   if ((guest.windowsFresh | guest.missRefused | guest.missCount | s.requestCount) != 0) return 1;
   if (!controllerEnabled()) return 0;
+  if (s.kicked != 0 && adminRefresh()) return 1;
   if (fetchState(SubmissionQueue.at(0)) == FETCH_READY) return 1;
   for (let queues = s.live; queues != 0; queues &= queues - 1) {
     if (fetchState(SubmissionQueue.at(<u32>ctz(queues) + 1)) == FETCH_READY) return 1;
@@ -190,13 +223,13 @@ function shadowArm(s: Scheduler): bool {
   const shadow = shadowAccess();
   // Buffers in memory that is gone: nothing can move before memory comes back.
   if (shadow < ACCESS_CODES) return shadow != ACCESS_MISSING;
-  if (s.polled == 0 && !eventsArm(s)) return false;
+  if (s.events != 0 && s.polled == 0 && !eventsArm(s)) return false;
   for (let queues = s.live; queues != 0; queues &= queues - 1) {
     const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
     const cq = CompletionQueue.at(sq.cqid);
     const tail = sq.tail;
     const head = cq.head;
-    shadowRefresh(sq, shadow);
+    shadowRefresh(s, sq, shadow);
     if (sq.tail != tail || cq.head != head) return false;
   }
   return true;
@@ -222,6 +255,20 @@ export function doorbellsPoll(pageLow: u32, pageHigh: u32): u32 {
   if (hasPage && (pageLow & (PAGE_BYTES - 1)) != 0) return POLL_PAGE_INVALID;
   pollBegin((<u64>pageLow) | ((<u64>pageHigh) << 32), hasPage);
   Scheduler.get().activeAt = controller().now;
+  return POLL_OK;
+}
+
+/**
+ * From now on the doorbells of all queues are in the page of guest memory at this address, laid out as in BAR0 from
+ * 1000h, and whoever writes there wakes the caller. DOORBELLS_NONE twice ends it. Outlives resets. POLL_*.
+ */
+export function doorbellsKick(pageLow: u32, pageHigh: u32): u32 {
+  const hasPage = (pageLow & pageHigh) != DOORBELLS_NONE;
+  const page = (<u64>pageLow) | ((<u64>pageHigh) << 32);
+  if (kickIs(page, hasPage)) return POLL_OK;
+  if (ioQueuesExist()) return POLL_QUEUES_EXIST;
+  if (hasPage && (pageLow & (PAGE_BYTES - 1)) != 0) return POLL_PAGE_INVALID;
+  kickBegin(page, hasPage);
   return POLL_OK;
 }
 

@@ -11,7 +11,7 @@ import { CQE_SHIFT } from '../spec/nvme.ts';
 import { storeRelease } from '../wire/atomic.ts';
 import { Cqe } from '../wire/cqe.ts';
 import { CompletionQueue, QUEUE_DELETING, QUEUE_LIVE, Scheduler, SubmissionQueue } from '../wire/queue.ts';
-import { Slot, SLOT_COMPLETING, SLOT_NONE, SLOT_PARKED, SQID_DIRECT } from '../wire/slot.ts';
+import { Slot, SLOT_COMPLETING, SLOT_NONE, SLOT_PARKED } from '../wire/slot.ts';
 import { ringUsed } from './ring.ts';
 import { directComplete } from './direct.ts';
 import { slotFree } from './slots.ts';
@@ -57,7 +57,7 @@ function entrySeen(cq: CompletionQueue): bool {
 /** Ends a command: its status and result are in the slot, its place is reserved. Publishes its entry now or later. */
 export function completionPost(slot: Slot): void {
   assert(slot.permit != 0);
-  if (slot.sqid == SQID_DIRECT) {
+  if (slot.isDirect) {
     directComplete(slot);
     return;
   }

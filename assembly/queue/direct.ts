@@ -18,19 +18,22 @@ import {
 } from '../abi/records.ts';
 import { SQE_BYTES, STATUS_DNR, STATUS_SUCCESS } from '../spec/nvme.ts';
 import { Scheduler } from '../wire/queue.ts';
-import { Slot, SLOT_NONE, SLOT_RESULT, SLOT_WALKING, SQID_DIRECT } from '../wire/slot.ts';
+import { Slot, SLOT_NONE, SLOT_RESULT, SLOT_WALKING, SQID_DIRECT, SQID_DIRECT_NVM } from '../wire/slot.ts';
 import { slotAvailable, slotFree, slotTake } from './slots.ts';
 
 if (COMMAND_COUNT * COMMAND_RESULT_BYTES > COMMAND_RESULT_SIZE) ERROR('the results of commands have no room');
 
-/** Copies the entry in the mailbox to a slot of its own; null when there are too many already. */
-export function directFetch(): Slot | null {
+/**
+ * Copies the entry in the mailbox to a slot of its own; null when there are too many already. Those of the NVM command
+ * set leave the admin queue its slots.
+ */
+export function directFetch(admin: bool): Slot | null {
   const s = Scheduler.get();
-  if (s.directCount >= <u32>COMMAND_COUNT || !slotAvailable(true)) return null;
+  if (s.directCount >= <u32>COMMAND_COUNT || !slotAvailable(admin)) return null;
   s.directCount++;
   const slot = slotTake();
   memory.copy(changetype<usize>(slot), COMMAND_BASE, SQE_BYTES);
-  slot.sqid = SQID_DIRECT;
+  slot.sqid = admin ? SQID_DIRECT : SQID_DIRECT_NVM;
   slot.sequence = 0;
   slot.permit = 1;
   slot.requestLength = 0;
@@ -57,13 +60,14 @@ export function commandsTake(): u32 {
   while (s.directFirst != SLOT_NONE) {
     const slot = Slot.at(s.directFirst);
     const record = <usize>COMMAND_RESULT_BASE + <usize>count * COMMAND_RESULT_BYTES;
-    const succeeded = (slot.status & ~(<u16>STATUS_DNR)) == <u16>STATUS_SUCCESS;
+    // Data of the NVM command set went where the entry's PRPs say.
+    const hasData = slot.isAdmin && (slot.status & ~(<u16>STATUS_DNR)) == <u16>STATUS_SUCCESS;
     memory.fill(record, 0, COMMAND_RESULT_BYTES);
     store<u32>(record, slot.tag, COMMAND_RESULT_TOKEN);
     store<u16>(record, slot.status, COMMAND_RESULT_STATUS);
     store<u32>(record, slot.result, COMMAND_RESULT_DW0);
     store<u32>(record, <u32>slot.data, COMMAND_RESULT_DATA);
-    store<u32>(record, succeeded ? <u32>slot.requestLength : 0, COMMAND_RESULT_DATA_BYTES);
+    store<u32>(record, hasData ? <u32>slot.requestLength : 0, COMMAND_RESULT_DATA_BYTES);
     s.directFirst = slot.next;
     slotFree(slot);
     count++;

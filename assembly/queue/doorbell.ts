@@ -1,8 +1,10 @@
 // Doorbells: MMIO writes to BAR0 from 1000h on (NVMe over PCIe Transport 3.1.2), and shadow doorbells with EventIdx
-// (Base 5.11 and annex B.5), which I/O queues use once Doorbell Buffer Config has succeeded.
+// (Base 5.11 and annex B.5), which I/O queues use once Doorbell Buffer Config has succeeded. The caller may keep a page
+// of doorbells too, in which it stores what would else be calls: the admin queue's are always there then, those of I/O
+// queues until Doorbell Buffer Config. It is read as shadow doorbells are, without an EventIdx: every write wakes.
 //
-// With shadow doorbells memory is the only truth: an MMIO write of an I/O queue is a kick whose value may be older than
-// what was already read from the shadow, so it is checked and then ignored.
+// Where doorbells are in memory, memory is the only truth: an MMIO write of such a queue is a kick whose value may be
+// older than what was already read, so it is checked and then ignored.
 //
 // What the guest compares (16-bit arithmetic): it rings when its new value passes EventIdx, coming from its old one.
 // * Armed: EventIdx = the value read last. The next change rings.
@@ -17,6 +19,9 @@ import {
   CompletionQueue,
   QUEUE_LIVE,
   Scheduler,
+  SHADOW_BUFFER,
+  SHADOW_NONE,
+  SHADOW_PAGE,
   SHADOW_REFUSED_NONE,
   SubmissionQueue,
 } from '../wire/queue.ts';
@@ -37,7 +42,8 @@ export function doorbellRing(offset: u32, value: u32): u32 {
   const number = (offset - REG_DOORBELLS) / DOORBELL_BYTES;
   const qid = number >>> 1;
   if (offset % DOORBELL_BYTES != 0 || qid >= <u32>QUEUE_COUNT) return DOORBELL_NO_QUEUE;
-  const shadowed = qid != 0 && Scheduler.get().shadow != 0;
+  const s = Scheduler.get();
+  const shadowed = qid != 0 ? s.shadow != SHADOW_NONE : s.kicked != 0;
   if (number & 1) {
     const cq = CompletionQueue.at(qid);
     if (cq.state != QUEUE_LIVE) return DOORBELL_NO_QUEUE;
@@ -73,6 +79,12 @@ export function headOffset(qid: u32): u32 {
 export function shadowAccess(): usize {
   const s = Scheduler.get();
   return guestAccess(s.shadowBase, NEED_READ, changetype<usize>(s) + offsetof<Scheduler>('shadowWindow'));
+}
+
+/** Linear address of the page whose writers wake the caller, or ACCESS_*. */
+export function kickAccess(): usize {
+  const s = Scheduler.get();
+  return guestAccess(s.kickBase, NEED_READ, changetype<usize>(s) + offsetof<Scheduler>('kickWindow'));
 }
 
 /** Reads a submission queue's shadow tail from the buffer at `shadow`: DOORBELL_OK, _VALUE or _STALE. */
@@ -131,10 +143,13 @@ function eventWrite(base: u64, entry: u32, value: u32): usize {
   return at;
 }
 
-/** Writes an entry of the EventIdx buffer in use, if there is one; returns what guestAccess did. */
+/**
+ * Writes an entry of the EventIdx buffer in use, if there is one; returns what guestAccess did. The admin queue has no
+ * entries: nobody reads them (Base 5.11).
+ */
 function eventNote(entry: u32, value: u32): usize {
   const s = Scheduler.get();
-  return s.events != 0 ? eventWrite(s.eventBase, entry, value) : ACCESS_CODES;
+  return s.events != 0 && entry >= tailEntry(1) ? eventWrite(s.eventBase, entry, value) : ACCESS_CODES;
 }
 
 /** Asks for an MMIO write at the next change of the tail; false when the window is missing. */
@@ -158,7 +173,7 @@ export function headArm(cq: CompletionQueue): bool {
 // ---- The entries of a new queue, or of all queues when the buffers are new -------------------------------------
 //
 // The guest waits for the command that does this, so nothing it writes is lost. It need not have cleared the pages.
-// The two buffers may lie in two windows, of which only one may be there at a time: hence two steps.
+// The buffers may lie in windows of which only one may be there at a time: hence several steps.
 
 /** Writes an entry of the shadow doorbell buffer at `base`; returns what guestAccess did. */
 function shadowWrite(base: u64, entry: u32, value: u32): usize {
@@ -193,7 +208,7 @@ function eventBegin(s: Scheduler, value: u32): u32 {
 /** Memory that is gone is no obstacle: without it the guest cannot use shadow doorbells either. */
 function entryBegin(slot: Slot, entry: u32): bool {
   const s = Scheduler.get();
-  if (s.shadow == 0) return true;
+  if (s.shadow == SHADOW_NONE) return true;
   if (slot.stage == 0) {
     if (shadowWrite(s.shadowBase, entry, 0) == ACCESS_MISSING) return false;
     slot.stage = 1;
@@ -207,48 +222,83 @@ function entryBegin(slot: Slot, entry: u32): bool {
 
 /**
  * Begins the entries of all I/O queues in new buffers with their tails and heads, and uses the buffers from then on.
- * ACCESS_* of the first access that fails, ACCESS_CODES when all is done.
+ * ACCESS_* of the first access that fails, ACCESS_CODES when all is done. While it waits for windows, queues may move:
+ * so the shadow doorbells come last, in the call that begins to use them.
  */
 export function shadowBegin(slot: Slot, shadowBase: u64, eventBase: u64): usize {
   const s = Scheduler.get();
-  if (s.polled != 0 && s.shadow != 0 && !shadowLeave(s)) return ACCESS_MISSING;
-  for (; slot.stage < 2; slot.stage++) {
-    for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
-      const sq = SubmissionQueue.at(qid);
-      const cq = CompletionQueue.at(qid);
-      let at: usize = ACCESS_CODES;
-      if (sq.state == QUEUE_LIVE)
-        at = bufferWrite(slot.stage, shadowBase, eventBase, tailEntry(qid), sq.tail);
-      if (at < ACCESS_CODES) return at;
-      if (cq.state == QUEUE_LIVE)
-        at = bufferWrite(slot.stage, shadowBase, eventBase, headEntry(qid), cq.head);
-      if (at < ACCESS_CODES) return at;
-    }
+  if (slot.stage == 0) {
+    if (!shadowLeave(s)) return ACCESS_MISSING;
+    slot.stage = 1;
   }
+  if (slot.stage == 1) {
+    const events = eventsBegin(s, eventBase);
+    if (events < ACCESS_CODES) return events;
+    slot.stage = 2;
+  }
+  // What came while a window was missing; the command was seen after what it had to wait for, so this need not succeed.
+  shadowLeave(s);
+  const shadows = shadowsBegin(shadowBase);
+  if (shadows < ACCESS_CODES) return shadows;
   for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
-    SubmissionQueue.at(qid).eventIndex = <u16>SubmissionQueue.at(qid).tail;
-    SubmissionQueue.at(qid).shadowRefused = SHADOW_REFUSED_NONE;
-    CompletionQueue.at(qid).eventIndex = <u16>CompletionQueue.at(qid).head;
-    CompletionQueue.at(qid).shadowRefused = SHADOW_REFUSED_NONE;
+    const sq = SubmissionQueue.at(qid);
+    const cq = CompletionQueue.at(qid);
+    // Not what was written, which may be behind by now: the next arming writes, whatever the tail is then.
+    sq.eventIndex = <u16>ringPrevious(sq.tail, sq.size);
+    sq.shadowRefused = SHADOW_REFUSED_NONE;
+    cq.eventIndex = <u16>ringPrevious(cq.head, cq.size);
+    cq.shadowRefused = SHADOW_REFUSED_NONE;
   }
   s.shadowBase = shadowBase;
   s.eventBase = eventBase;
   s.events = 1;
-  s.shadow = 1;
+  s.shadow = SHADOW_BUFFER;
   return ACCESS_CODES;
 }
 
-/** What the guest wrote into the doorbells that are looked at until now counts; false when their window is missing. */
+/** Writes EventIdx of all I/O queues into the buffer at `base`: ACCESS_* as shadowBegin. */
+function eventsBegin(s: Scheduler, base: u64): usize {
+  for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
+    const sq = SubmissionQueue.at(qid);
+    const cq = CompletionQueue.at(qid);
+    let at: usize = ACCESS_CODES;
+    if (sq.state == QUEUE_LIVE) at = eventWrite(base, tailEntry(qid), eventBegin(s, sq.tail));
+    if (at < ACCESS_CODES) return at;
+    if (cq.state == QUEUE_LIVE) at = eventWrite(base, headEntry(qid), eventBegin(s, cq.head));
+    if (at < ACCESS_CODES) return at;
+  }
+  return ACCESS_CODES;
+}
+
+/** Writes tails and heads of all I/O queues into the buffer at `base`: ACCESS_* as shadowBegin. */
+function shadowsBegin(base: u64): usize {
+  for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
+    const sq = SubmissionQueue.at(qid);
+    const cq = CompletionQueue.at(qid);
+    let at: usize = ACCESS_CODES;
+    if (sq.state == QUEUE_LIVE) at = shadowWrite(base, tailEntry(qid), sq.tail);
+    if (at < ACCESS_CODES) return at;
+    if (cq.state == QUEUE_LIVE) at = shadowWrite(base, headEntry(qid), cq.head);
+    if (at < ACCESS_CODES) return at;
+  }
+  return ACCESS_CODES;
+}
+
+/** What the guest wrote into the doorbells that are in use until now counts; false when their window is missing. */
 function shadowLeave(s: Scheduler): bool {
+  if (s.shadow == SHADOW_NONE) return true;
   const shadow = shadowAccess();
   if (shadow < ACCESS_CODES) return shadow != ACCESS_MISSING;
-  for (let queues = s.live; queues != 0; queues &= queues - 1) {
-    const sq = SubmissionQueue.at(<u32>ctz(queues) + 1);
-    shadowTail(sq, shadow);
-    shadowHead(CompletionQueue.at(sq.cqid), shadow);
+  for (let qid: u32 = 1; qid < <u32>QUEUE_COUNT; qid++) {
+    const sq = SubmissionQueue.at(qid);
+    const cq = CompletionQueue.at(qid);
+    if (sq.state == QUEUE_LIVE) shadowTail(sq, shadow);
+    if (cq.state == QUEUE_LIVE) shadowHead(cq, shadow);
   }
   return true;
 }
+
+// ---- Doorbells that the caller keeps in memory -----------------------------------------------------------------
 
 /**
  * The doorbells of I/O queues that are created from now on are looked at, in the page at `base` if there is one, and
@@ -256,14 +306,36 @@ function shadowLeave(s: Scheduler): bool {
  */
 export function pollBegin(base: u64, hasPage: bool): void {
   const s = Scheduler.get();
+  s.kicked = 0;
   s.polled = 1;
   s.events = 0;
-  s.shadow = hasPage ? 1 : 0;
+  s.shadow = hasPage ? SHADOW_BUFFER : SHADOW_NONE;
   s.shadowBase = base;
 }
 
-function bufferWrite(stage: u32, shadowBase: u64, eventBase: u64, entry: u32, value: u32): usize {
-  return stage == 0
-    ? shadowWrite(shadowBase, entry, value)
-    : eventWrite(eventBase, entry, eventBegin(Scheduler.get(), value));
+/** Whether the page at `base`, or none, is what kickBegin was told last. */
+export function kickIs(base: u64, hasPage: bool): bool {
+  const s = Scheduler.get();
+  return hasPage ? s.kicked != 0 && s.kickBase == base : s.kicked == 0;
+}
+
+/** Doorbells are in the page at `base` from now on, if there is one. There are no I/O queues. */
+export function kickBegin(base: u64, hasPage: bool): void {
+  const s = Scheduler.get();
+  s.kickBase = base;
+  s.kicked = hasPage ? 1 : 0;
+  s.polled = 0;
+  SubmissionQueue.at(0).shadowRefused = SHADOW_REFUSED_NONE;
+  CompletionQueue.at(0).shadowRefused = SHADOW_REFUSED_NONE;
+  // The buffers of Doorbell Buffer Config stay in use: they are the guest's wish.
+  if (s.events == 0) doorbellsReset();
+}
+
+/** All queues are gone: nobody polls, no buffers; I/O queues use the caller's page again. */
+export function doorbellsReset(): void {
+  const s = Scheduler.get();
+  s.polled = 0;
+  s.events = 0;
+  s.shadow = s.kicked != 0 ? SHADOW_PAGE : SHADOW_NONE;
+  s.shadowBase = s.kickBase;
 }

@@ -3,8 +3,8 @@
 
 import { INTERRUPT_BASE, INTERRUPT_BYTES, INTERRUPT_COUNT, QUEUE_COUNT } from '../abi/memory-map.ts';
 import { ACCESS_CODES } from '../guest/access.ts';
-import { CompletionQueue, QUEUE_LIVE, Scheduler } from '../wire/queue.ts';
-import { headArm, shadowAccess, shadowHead } from './doorbell.ts';
+import { CompletionQueue, QUEUE_LIVE, Scheduler, SHADOW_REFUSED_NONE } from '../wire/queue.ts';
+import { DOORBELL_VALUE, headArm, kickAccess, shadowAccess, shadowHead } from './doorbell.ts';
 
 if (QUEUE_COUNT > INTERRUPT_COUNT) ERROR('the interrupt ring has no room for every vector');
 
@@ -25,29 +25,37 @@ export function interruptsTake(): u32 {
 
 /**
  * Whether the INTx pin is asserted: a completion queue with interrupts holds entries that the guest has not consumed,
- * and `mask` (INTMS) does not hide its vector. Who asks serves a guest that uses the pin, and needs to know when it
- * falls: with shadow doorbells the guest is made to ring at the next change of each such queue's head.
+ * and `mask` (INTMS) does not hide its vector. Heads that are in memory are read; where a window is missing, what is
+ * known is the answer. Who asks serves a guest that uses the pin, and needs to know when it falls: with shadow doorbells
+ * the guest is made to ring at the next change of each such queue's head.
  */
 export function interruptPending(mask: u32): bool {
-  const shadow: usize = Scheduler.get().shadow ? shadowAccess() : 0;
+  const s = Scheduler.get();
+  const page: usize = s.kicked != 0 ? kickAccess() : 0;
+  const shadow: usize = s.shadow != 0 ? shadowAccess() : 0;
   let pending = false;
   for (let qid: u32 = 0; qid < <u32>QUEUE_COUNT; qid++) {
     const cq = CompletionQueue.at(qid);
     if (cq.state != QUEUE_LIVE || cq.interrupts == 0 || cq.head == <u32>cq.tail) continue;
     // INTMS has 32 bits: vectors beyond cannot be masked.
     if (cq.vector < 32 && mask & (1 << cq.vector)) continue;
-    if (qid != 0 && shadow >= ACCESS_CODES) headSettle(cq, shadow);
+    const doorbells = qid != 0 ? shadow : page;
+    if (doorbells >= ACCESS_CODES) headSettle(cq, doorbells);
     if (cq.head != <u32>cq.tail) pending = true;
   }
   return pending;
 }
 
-/** Arms EventIdx with the head as it is now, then looks again. Ends: the head moves towards the tail only. */
-function headSettle(cq: CompletionQueue, shadow: usize): void {
+/**
+ * Arms EventIdx with the head as it is now, then looks again. Ends: the head moves towards the tail only. A value that
+ * cannot be is left to the next look of a poll, which tells of it.
+ */
+function headSettle(cq: CompletionQueue, doorbells: usize): void {
+  const polled = Scheduler.get().polled != 0;
   while (true) {
-    headArm(cq);
+    if (!polled) headArm(cq);
     const head = cq.head;
-    shadowHead(cq, shadow);
+    if (shadowHead(cq, doorbells) == DOORBELL_VALUE) cq.shadowRefused = SHADOW_REFUSED_NONE;
     if (cq.head == head) return;
   }
 }

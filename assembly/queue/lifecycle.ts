@@ -16,6 +16,7 @@ import {
 } from '../wire/queue.ts';
 import { Slot, SLOT_FREE, SLOT_ISSUED, SLOT_NONE, SLOT_ORPHAN, SLOT_WAITING } from '../wire/slot.ts';
 import { directForget } from './direct.ts';
+import { doorbellsReset } from './doorbell.ts';
 import { requestsWithdraw } from './requests.ts';
 import { slotFree, slotsClear } from './slots.ts';
 import { submissionForget } from './submission.ts';
@@ -130,11 +131,9 @@ export function queuesReset(): void {
   s.eventFirst = SLOT_NONE;
   s.eventLast = SLOT_NONE;
   s.live = 0;
-  s.shadow = 0;
-  s.polled = 0;
-  s.events = 0;
   s.completing = 0;
   s.interrupts = 0;
+  doorbellsReset();
   directForget();
   Guest.get().fault = 0;
 }

@@ -24,7 +24,6 @@ import {
   SLOT_ORPHAN,
   SLOT_WAITING,
   SLOT_WALKING,
-  SQID_DIRECT,
   SQID_INTERNAL,
   STAGE_FLUSH_ALL,
 } from '../wire/slot.ts';
@@ -101,7 +100,7 @@ function ownerCheck(slot: Slot): void {
     return;
   }
   // Whoever gave it has gone, and with it who waited for the result.
-  if (slot.sqid == SQID_DIRECT) {
+  if (slot.isDirect) {
     directGiveUp(slot);
     return;
   }

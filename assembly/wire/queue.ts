@@ -13,6 +13,12 @@ export const QUEUE_ABSENT: u8 = 0;
 export const QUEUE_LIVE: u8 = 1;
 /** A submission queue that is no longer fetched from and goes when its last command has completed. */
 export const QUEUE_DELETING: u8 = 2;
+/** Scheduler.shadow: doorbells of I/O queues come by calls. */
+export const SHADOW_NONE: u32 = 0;
+/** They are in the buffer of Doorbell Buffer Config, or in a page that is polled. */
+export const SHADOW_BUFFER: u32 = 1;
+/** They are in the page whose writers wake the caller: heads are read as often as tails. */
+export const SHADOW_PAGE: u32 = 2;
 /** SubmissionQueue.shadowRefused, CompletionQueue.shadowRefused: nothing was refused. */
 export const SHADOW_REFUSED_NONE: u32 = 0xffffffff;
 
@@ -114,7 +120,7 @@ export class Scheduler {
   /** Guest physical addresses of the shadow doorbell and EventIdx buffers. */
   shadowBase: u64;
   eventBase: u64;
-  /** 1 once Doorbell Buffer Config succeeded. */
+  /** SHADOW_*: where the doorbells of I/O queues are. */
   shadow: u32;
   /** Windows of the two buffers: hints. */
   shadowWindow: u16;
@@ -154,6 +160,12 @@ export class Scheduler {
   directLast: u16;
   /** Time of the last poll that found something to do, while `polled`. */
   activeAt: u64;
+  /** Guest physical address of the page whose writers wake the caller. Outlives resets: it is the caller's wiring. */
+  kickBase: u64;
+  /** 1 when there is such a page: the admin queue's doorbells are there, and those of I/O queues at first. */
+  kicked: u16;
+  /** Window of the page: a hint. */
+  kickWindow: u16;
 
   @inline static get(): Scheduler {
     return changetype<Scheduler>(SCHEDULER_BASE);

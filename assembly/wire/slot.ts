@@ -9,7 +9,7 @@ import {
   SLOT_BASE,
   SLOT_BYTES,
 } from '../abi/memory-map.ts';
-import { COMMAND_SQID } from '../abi/records.ts';
+import { COMMAND_SQID, COMMAND_SQID_NVM } from '../abi/records.ts';
 import { Sqe } from './sqe.ts';
 
 /** In no use; on the free list. */
@@ -36,6 +36,7 @@ export const SLOT_NONE: u16 = 0xffff;
 export const SQID_INTERNAL: u16 = 0xffff;
 /** Slot.sqid of a command that came by command_submit: its completion is a record of the caller's. */
 export const SQID_DIRECT: u16 = <u16>COMMAND_SQID;
+export const SQID_DIRECT_NVM: u16 = <u16>COMMAND_SQID_NVM;
 /** Slot.stage: the caches of all namespaces are being flushed, one after the other. */
 export const STAGE_FLUSH_ALL: u8 = 0x80;
 
@@ -107,6 +108,16 @@ export class Slot {
     return this.number;
   }
 
+  /** Whether the command came by command_submit. */
+  @inline get isDirect(): bool {
+    return <u32>this.sqid - <u32>SQID_DIRECT_NVM < 2;
+  }
+
+  /** Whether the command is of the admin command set. */
+  @inline get isAdmin(): bool {
+    return this.sqid == 0 || this.sqid == SQID_DIRECT;
+  }
+
   @inline get sqe(): Sqe {
     return changetype<Sqe>(changetype<usize>(this));
   }
@@ -127,6 +138,7 @@ export class Slot {
   }
 }
 
+if (<u32>SQID_DIRECT != <u32>SQID_DIRECT_NVM + 1) ERROR('Slot.isDirect compares with both at once');
 if (offsetof<Slot>() > <usize>SLOT_BYTES) ERROR('Slot is larger than SLOT_BYTES');
 if (offsetof<Slot>('state') % 8 != 0) ERROR('the word of Slot.state is not aligned');
 if (offsetof<Slot>('sequence') != offsetof<Slot>('state') + 4)

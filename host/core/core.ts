@@ -52,6 +52,7 @@ const EXPORTS = [
   'register_write',
   'doorbell_write',
   'doorbells_poll',
+  'doorbells_kick',
   'command_submit',
   'region_add',
   'region_remove',
@@ -192,10 +193,14 @@ export class Core {
 
   // ---- Commands given directly ----
 
-  /** Runs an admin command of 64 bytes: its token, or COMMAND_REFUSED. The result comes with `commandsTake`. */
-  commandSubmit(entry: Uint8Array): number {
+  /**
+   * Runs a command of 64 bytes: its token, or COMMAND_REFUSED. The result comes with `commandsTake`. Data of an NVM
+   * command are in guest memory, where the entry's PRPs say.
+   */
+  commandSubmit(entry: Uint8Array, set: 'admin' | 'nvm' = 'admin'): number {
     this.bytes.set(entry.subarray(0, spec.SQE_BYTES), COMMAND_BASE);
-    return this.#call(() => this.#exports.command_submit(), abi.COMMAND_REFUSED) >>> 0;
+    const code = set === 'admin' ? abi.COMMAND_SET_ADMIN : abi.COMMAND_SET_NVM;
+    return this.#call(() => this.#exports.command_submit(code), abi.COMMAND_REFUSED) >>> 0;
   }
 
   /** Number of results; `commandResult(0)` is the first. They and their data are valid until the next call. */
@@ -228,9 +233,17 @@ export class Core {
 
   /** Nobody rings I/O doorbells: they are looked at, in this page of guest memory if there is one. POLL_*. */
   doorbellsPoll(page: bigint | undefined): number {
-    const low = page === undefined ? abi.DOORBELLS_NONE : Number(page & 0xffff_ffffn);
-    const high = page === undefined ? abi.DOORBELLS_NONE : Number(page >> 32n);
+    const [low, high] = pageWords(page);
     return this.#call(() => this.#exports.doorbells_poll(low, high), abi.POLL_QUEUES_EXIST);
+  }
+
+  /**
+   * Doorbells of all queues are in this page of guest memory, and who writes there wakes the caller; undefined: they
+   * come by `doorbellWrite`. POLL_*.
+   */
+  doorbellsKick(page: bigint | undefined): number {
+    const [low, high] = pageWords(page);
+    return this.#call(() => this.#exports.doorbells_kick(low, high), abi.POLL_QUEUES_EXIST);
   }
 
   // ---- Guest memory ----
@@ -438,6 +451,12 @@ export class Core {
     this.#failure = error;
     return failed;
   }
+}
+
+/** The address of a page of doorbells as two words. */
+function pageWords(page: bigint | undefined): [number, number] {
+  if (page === undefined) return [abi.DOORBELLS_NONE, abi.DOORBELLS_NONE];
+  return [Number(page & 0xffff_ffffn), Number(page >> 32n)];
 }
 
 /** Throws RangeError unless `image` was saved by a core of this ABI. */

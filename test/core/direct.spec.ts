@@ -13,6 +13,7 @@ import {
   COMMAND_RESULT_DW0,
   COMMAND_RESULT_STATUS,
   COMMAND_RESULT_TOKEN,
+  COMMAND_SET_ADMIN,
   DEADLINE_NONE,
   DOORBELLS_INTERVAL_MAX,
   DOORBELLS_INTERVAL_MIN,
@@ -85,7 +86,7 @@ function submit(opcode: u32, nsid: u32, cdw10: u32, cdw11: u32 = 0, prp1: u64 = 
   store<u32>(COMMAND_BASE, cdw11, SQE_CDW11);
   store<u64>(COMMAND_BASE, prp1, SQE_PRP1);
   store<u64>(COMMAND_BASE, prp2, SQE_PRP2);
-  return commandSubmit();
+  return commandSubmit(COMMAND_SET_ADMIN);
 }
 
 /** The status of a command that is complete at once. */
