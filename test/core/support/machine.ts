@@ -117,6 +117,7 @@ const HEAD: usize = 4;
 const PHASE: usize = 8;
 const CID: usize = 12;
 const RESULT: usize = 16;
+const PAGE: usize = 20;
 
 /** Writes a configuration that core_init accepts: 4 queue pairs of 64 entries, 64 slots. */
 export function configFill(): void {
@@ -179,9 +180,23 @@ function memoryShow(): void {
   windowFilled(1, 1);
 }
 
-/** Writes the admin queue's registers and CC.EN. */
+/** From now on the guest's doorbells are stores into the page at this address, and kicks; 0: calls. */
+export function pageUse(address: u32): void {
+  store<u32>(GUEST, address, PAGE);
+}
+
+function doorbell(offset: u32, value: u32): void {
+  const page = load<u32>(GUEST, PAGE);
+  if (page != 0) store<u32>(MEMORY + page + (offset - REG_DOORBELLS), value);
+  else doorbellWrite(offset, value);
+}
+
+/** Writes the admin queue's registers and CC.EN; clears the page of doorbells before, as a front end does. */
 export function enable(): void {
+  const page = load<u32>(GUEST, PAGE);
   memory.fill(GUEST, 0, 64);
+  store<u32>(GUEST, page, PAGE);
+  if (page != 0) memory.fill(MEMORY + page, 0, 0x1000);
   store<u32>(GUEST, 1, PHASE);
   memory.fill(MEMORY + ASQ, 0, ADMIN_ENTRIES << SQE_SHIFT);
   memory.fill(MEMORY + ACQ, 0, ADMIN_ENTRIES << CQE_SHIFT);
@@ -231,7 +246,7 @@ export function submitOnly(): void {
 function ring(): void {
   const tail = (load<u32>(GUEST, TAIL) + 1) % ADMIN_ENTRIES;
   store<u32>(GUEST, tail, TAIL);
-  doorbellWrite(REG_DOORBELLS, tail);
+  doorbell(REG_DOORBELLS, tail);
 }
 
 /** Polls, and executes copies, until nothing is left; other requests stay in `storageRequest`. */
@@ -283,7 +298,7 @@ export function reap(): u32 {
   const next = (head + 1) % ADMIN_ENTRIES;
   store<u32>(GUEST, next, HEAD);
   if (next == 0) store<u32>(GUEST, load<u32>(GUEST, PHASE) ^ 1, PHASE);
-  doorbellWrite(REG_DOORBELLS + 4, next);
+  doorbell(REG_DOORBELLS + 4, next);
   return status >> CQE_STATUS_SHIFT;
 }
 
