@@ -23,6 +23,14 @@ export interface Section {
   /** How the figures were taken, one sentence or two. */
   readonly method: string;
   readonly figures: readonly Figure[];
+  /** Shown instead of a line for each figure. */
+  readonly table?: Table;
+}
+
+/** Cells of a table, as text. */
+export interface Table {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
 }
 
 /** How long the parts measure. */
@@ -45,11 +53,19 @@ export interface Effort {
   readonly starts: number;
   /** Controllers of the larger one of two targets whose memory is compared. */
   readonly controllers: number;
+  /** Rounds over all guests and loads. */
+  readonly guestRounds: number;
+  /** Length of one run of fio in a guest, milliseconds. */
+  readonly guestSliceMs: number;
+  /** Size of each guest's disk. */
+  readonly guestFileBytes: number;
+  /** Guests also write. */
+  readonly guestWrites: boolean;
 }
 
 const MIB = 1024 * 1024;
 
-/** About five minutes. */
+/** About twelve minutes, seven of them for the guests. */
 export const FULL: Effort = {
   rounds: 5,
   sliceMs: 2000,
@@ -60,9 +76,13 @@ export const FULL: Effort = {
   idleMs: 10_000,
   starts: 7,
   controllers: 33,
+  guestRounds: 5,
+  guestSliceMs: 2000,
+  guestFileBytes: 128 * MIB,
+  guestWrites: true,
 };
 
-/** About two minutes. */
+/** About two minutes without the guests, who take as long once more. */
 export const QUICK: Effort = {
   rounds: 3,
   sliceMs: 1000,
@@ -73,6 +93,10 @@ export const QUICK: Effort = {
   idleMs: 10_000,
   starts: 3,
   controllers: 33,
+  guestRounds: 3,
+  guestSliceMs: 1000,
+  guestFileBytes: 64 * MIB,
+  guestWrites: false,
 };
 
 /** Shows that everything runs; its figures mean nothing. */
@@ -86,6 +110,10 @@ export const SMOKE: Effort = {
   idleMs: 200,
   starts: 1,
   controllers: 3,
+  guestRounds: 1,
+  guestSliceMs: 100,
+  guestFileBytes: 8 * MIB,
+  guestWrites: false,
 };
 
 /** The middle one of an odd number of samples, the mean of the middle two otherwise. NaN of none. */

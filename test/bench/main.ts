@@ -1,19 +1,28 @@
 // `npm run bench`: measures, prints Markdown on stdout and keeps every sample in build/bench. Progress goes to stderr.
 //
-//   npm run bench                    everything; about five minutes
-//   npm run bench -- --quick         everything, shorter: about two minutes
-//   npm run bench -- core idle       these parts alone: core, path, idle
+//   npm run bench                    everything; about twelve minutes
+//   npm run bench -- --quick         shorter, and without guests: about two minutes
+//   npm run bench -- core idle       these parts alone: core, path, idle, guest; --quick makes them shorter, too
 
 import { SetupError } from '../../host/demo/setup-error.ts';
 import { measureCore } from './core.ts';
 import { FULL, QUICK, type Effort, type Section } from './figures.ts';
+import { measureGuest } from './guest.ts';
 import { measureIdle } from './idle.ts';
 import { measurePath } from './path.ts';
 import { describeMachine, loadAverage, reportSave, reportText } from './report.ts';
 
 type Part = (effort: Effort, progress: (line: string) => void) => Promise<Section>;
 
-const PARTS: Readonly<Record<string, Part>> = { core: measureCore, path: measurePath, idle: measureIdle };
+const PARTS: Readonly<Record<string, Part>> = {
+  core: measureCore,
+  path: measurePath,
+  idle: measureIdle,
+  guest: measureGuest,
+};
+
+/** Those that are run when none is named and time is short. */
+const QUICK_PARTS: readonly string[] = ['core', 'path', 'idle'];
 
 function progress(line: string): void {
   process.stderr.write(`bench: ${line}\n`);
@@ -26,13 +35,15 @@ async function main(args: readonly string[]): Promise<number> {
     progress(`unknown part ${unknown}: use ${Object.keys(PARTS).join(', ')} or --quick`);
     return 2;
   }
-  const effort = args.includes('--quick') ? QUICK : FULL;
+  const quick = args.includes('--quick');
+  const effort = quick ? QUICK : FULL;
+  const usual = quick ? QUICK_PARTS : Object.keys(PARTS);
   const loadBefore = loadAverage();
   const taken = new Date().toISOString().slice(0, 19);
   const begin = performance.now();
   const sections: Section[] = [];
   for (const [name, measure] of Object.entries(PARTS)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    if (!(wanted.length > 0 ? wanted : usual).includes(name)) continue;
     progress(name);
     sections.push(await measure(effort, progress));
   }

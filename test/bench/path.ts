@@ -1,8 +1,6 @@
 // The whole path: a client in a process of its own reads through a target in another, from RAM and from a file; the
 // file's figures stand beside fio's on the very same file, in turns.
 
-import { randomFillSync } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { NVM_READ, NVM_WRITE } from '../../assembly/spec/nvme.ts';
 import { locateFio } from '../../host/demo/toolchain.ts';
@@ -12,7 +10,7 @@ import { compared, figure, type Effort, type Figure, type Section } from './figu
 import { runFio } from './fio.ts';
 import { choosePinning, pin } from './pin.ts';
 import { processorTime } from './processor-time.ts';
-import { withScratch } from './scratch.ts';
+import { fileFill, withScratch } from './scratch.ts';
 
 const DEPTHS = [1, 32, 128];
 const MIB = 1024 * 1024;
@@ -150,16 +148,6 @@ async function warmUp(client: ClientHandle, storages: readonly Storage[]): Promi
     };
     await client.slice(load);
   }
-}
-
-/** Random bytes: no file system can store them as a hole. */
-function fileFill(file: string, bytes: number): void {
-  const fd = openSync(file, 'w');
-  const piece = randomFillSync(new Uint8Array(4 * MIB));
-  for (let at = 0; at < bytes; at += piece.length)
-    writeSync(fd, piece, 0, Math.min(piece.length, bytes - at));
-  fsyncSync(fd);
-  closeSync(fd);
 }
 
 function section(cells: readonly Cell[], effort: Effort, pinned: boolean): Section {

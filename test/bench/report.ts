@@ -49,8 +49,13 @@ export function reportText({ taken, seconds, machine, sections }: Report): strin
       `load average ${loadBefore} before and ${loadAfter} after. Medians with the best sample ` +
       'beside them; a ratio is the median of the ratios of samples taken one after the other.',
   ];
-  for (const { title, method, figures } of sections) {
+  for (const { title, method, figures, table } of sections) {
     lines.push('', `### ${title}`, '', method, '');
+    if (table !== undefined) {
+      lines.push(`| ${table.head.join(' | ')} |`, `| ---${' | ---:'.repeat(table.head.length - 1)} |`);
+      for (const cells of table.rows) lines.push(`| ${cells.join(' | ')} |`);
+      continue;
+    }
     lines.push('| what | doorbell | (best) | compared with | (best) | ratio |');
     lines.push('| --- | ---: | ---: | ---: | ---: | ---: |');
     for (const each of figures) lines.push(row(each));
@@ -67,7 +72,7 @@ function row({ name, value, best, unit, samples, reference, ratio }: Figure): st
 }
 
 /** Three digits that mean something. */
-function amount(value: number, unit: string): string {
+export function amount(value: number, unit: string): string {
   const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return `${value.toFixed(digits)} ${unit}`.trim();
 }

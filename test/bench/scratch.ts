@@ -1,6 +1,7 @@
-// A directory below build/bench that is gone when the benchmark ends, however it ends.
+// A directory below build/bench that is gone when the benchmark ends, however it ends, and files in it.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { randomFillSync } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { buildPath } from '../../host/demo/checkout.ts';
 
 /** Runs `work` with a fresh directory on the checkout's file system. */
@@ -17,4 +18,14 @@ export async function withScratch<T>(name: string, work: (directory: string) => 
     process.off('exit', remove);
     remove();
   }
+}
+
+/** Writes a file of random bytes: no file system can store them as a hole. */
+export function fileFill(file: string, bytes: number): void {
+  const fd = openSync(file, 'w');
+  const piece = randomFillSync(new Uint8Array(4 * 1024 * 1024));
+  for (let at = 0; at < bytes; at += piece.length)
+    writeSync(fd, piece, 0, Math.min(piece.length, bytes - at));
+  fsyncSync(fd);
+  closeSync(fd);
 }

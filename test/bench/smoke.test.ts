@@ -1,17 +1,23 @@
 // The benchmark runs: every part, for a fraction of a second, gives figures. What they are is nobody's business here.
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { buildPath } from '../../host/demo/checkout.ts';
 import { findProgram } from '../../host/demo/command.ts';
 import { measureCore } from './core.ts';
-import { compared, median, SMOKE, type Section } from './figures.ts';
+import { VFIO_USER } from '../support/attachment.ts';
+import { compared, figure, median, SMOKE, type Section } from './figures.ts';
+import { doorbellDisk, QEMU_NVME } from './guest-disk.ts';
+import { guestTable } from './guest-table.ts';
+import { measureGuest } from './guest.ts';
 import { measureIdle } from './idle.ts';
 import { measurePath } from './path.ts';
 import { describeMachine, loadAverage, reportText } from './report.ts';
 
 const quiet = (): void => {};
 
+/** A section with so many figures, each a line of the report where it has no table of its own. */
 function check(section: Section, count: number): void {
   assert.equal(section.figures.length, count);
   for (const { name, value, samples } of section.figures) {
@@ -19,8 +25,8 @@ function check(section: Section, count: number): void {
     assert.ok(samples.length > 0, `${name} has no samples`);
   }
   const report = { taken: '', seconds: 1, machine: describeMachine(loadAverage()), effort: SMOKE };
-  const rows = reportText({ ...report, sections: [section] }).match(/^\| (?!what|---)/gm);
-  assert.equal(rows?.length, count);
+  const rows = reportText({ ...report, sections: [section] }).match(/^\| (?!what|---| )/gm);
+  assert.equal(rows?.length, section.table?.rows.length ?? count);
 }
 
 test('medians, and the median of ratios', () => {
@@ -44,4 +50,33 @@ const skip =
 
 test('the whole path', { skip }, async () => {
   check(await measurePath(SMOKE, quiet), 18);
+});
+
+test('the table of the guests: a column for each disk, and what a disk lacks is left out', () => {
+  const rate = [
+    compared('read', 'kIOPS', [2, 3], { name: 'b', samples: [1, 1] }),
+    figure('read: p50', 'µs', [7]),
+  ];
+  const columns = [
+    { name: 'a', figures: rate },
+    { name: 'b', figures: [figure('read', 'kIOPS', [1, 1])] },
+  ];
+  assert.deepEqual(guestTable(columns), {
+    head: ['', 'a', 'b'],
+    rows: [
+      ['read, kIOPS', '2.50 (3)', '1 (1)'],
+      ['read: ratio', '2.50', '1'],
+      ['read: p50, µs', '7', '–'],
+    ],
+  });
+});
+
+const noGuest =
+  existsSync(buildPath('guest', 'test', 'image.json')) && existsSync(buildPath('qemu', 'stamp.json'))
+    ? false
+    : "QEMU or the guest's image is not fetched yet: npm run e2e fetches them";
+
+test('guests', { skip: noGuest, timeout: 240_000 }, async () => {
+  // Two loads of five figures each, and two of the rest, for each of two disks.
+  check(await measureGuest(SMOKE, quiet, [doorbellDisk(VFIO_USER, 'on'), QEMU_NVME]), 24);
 });

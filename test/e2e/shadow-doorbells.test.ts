@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Guest } from '../../host/demo/guest.ts';
 import type { TargetStatistics } from '../../host/serve/messages.ts';
+import { ATTACHMENTS, type Attachment } from '../support/attachment.ts';
 import { Lab } from '../support/lab.ts';
 import type { TargetProcess } from '../support/target-process.ts';
 
@@ -21,17 +22,17 @@ interface Observation {
   gapSwitches: number;
 }
 
-async function observe(shadowDoorbells: 'on' | 'off'): Promise<Observation> {
+async function observe(attachment: Attachment, shadowDoorbells: 'on' | 'off'): Promise<Observation> {
   const lab = new Lab();
   try {
     const socket = lab.path('nvme.sock');
     const target = await lab.target(
-      ...['--socket', `${socket},shadow-doorbells=${shadowDoorbells}`],
+      ...['--socket', `${attachment.socket(socket)},shadow-doorbells=${shadowDoorbells}`],
       ...['--namespace', 'ram:256M', '--spin-us', '10000'],
     );
-    const guest = await lab.guest({ socketPaths: [socket] });
-    const offered = /^oacs\s+: 0x(\w+)$/m.exec(await guest.check('nvme id-ctrl /dev/nvme0'))?.[1];
-    assert.equal(offered, shadowDoorbells === 'on' ? '100' : '0');
+    const guest = await lab.guest({ ...attachment.guest([socket]), qemu: await attachment.locateQemu() });
+    const offered = /^oacs\s+: (\w+)$/m.exec(await guest.check('nvme id-ctrl /dev/nvme0'))?.[1];
+    assert.equal(offered, shadowDoorbells === 'on' ? '0x100' : '0');
     const first = await burst(target, guest);
     const before = target.voluntarySwitches();
     await sleep(GAP_MS);
@@ -58,16 +59,22 @@ async function burst(
   return { doorbells: after.doorbells - before.doorbells, requests: after.requests - before.requests };
 }
 
-describe('shadow doorbells', { timeout: 400_000 }, () => {
-  test('save four fifths of the doorbell messages in a burst, and let the target sleep in a gap', async (t) => {
-    const on = await observe('on');
-    const off = await observe('off');
-    t.diagnostic(
-      `doorbells a command: ${on.doorbellsPerCommand.toFixed(3)} on, ${off.doorbellsPerCommand.toFixed(3)} off`,
-    );
-    t.diagnostic(`context switches in the gap: ${String(on.gapSwitches)} on, ${String(off.gapSwitches)} off`);
-    assert.ok(off.doorbellsPerCommand > 0.3, 'without them a command costs doorbells');
-    assert.ok(on.doorbellsPerCommand <= off.doorbellsPerCommand / 5, JSON.stringify({ on, off }));
-    for (const { gapSwitches } of [on, off]) assert.ok(gapSwitches <= GAP_SWITCHES_MAX, String(gapSwitches));
+for (const attachment of ATTACHMENTS) {
+  describe(`shadow doorbells, ${attachment.name}`, { timeout: 400_000 }, () => {
+    test('save four fifths of the doorbell messages in a burst, and let the target sleep in a gap', async (t) => {
+      const on = await observe(attachment, 'on');
+      const off = await observe(attachment, 'off');
+      t.diagnostic(
+        `doorbells a command: ${on.doorbellsPerCommand.toFixed(3)} on, ${off.doorbellsPerCommand.toFixed(3)} off`,
+      );
+      t.diagnostic(
+        `context switches in the gap: ${String(on.gapSwitches)} on, ${String(off.gapSwitches)} off`,
+      );
+      assert.ok(off.doorbellsPerCommand > 0.3, 'without them a command costs doorbells');
+      assert.ok(on.doorbellsPerCommand <= off.doorbellsPerCommand / 5, JSON.stringify({ on, off }));
+      for (const { gapSwitches } of [on, off]) {
+        assert.ok(gapSwitches <= GAP_SWITCHES_MAX, String(gapSwitches));
+      }
+    });
   });
-});
+}
