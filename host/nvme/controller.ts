@@ -1,39 +1,52 @@
 // One NVMe controller as a VMM sees it: a PCI function whose registers, doorbells and queues are the core's, whose
 // config space lies in the core's image, whose memory and storage the addon holds. Implements what front ends drive
-// (Device, DirectDevice) and what the reactor's loop drives (Driven).
+// (ResumableDevice) and what the reactor's loop drives (Driven).
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { constants } from 'node:os';
 import { CALLER_BASE, CALLER_SIZE, QUEUE_COUNT } from '../../assembly/abi/memory-map.ts';
 import * as abi from '../../assembly/abi/records.ts';
-import { blockResultName, blockResultOfCompletion, errnoName, errnoOf } from '../block/errors.ts';
+import { REG_CC, REG_CSTS } from '../../assembly/spec/nvme.ts';
 import type { Core } from '../core/core.ts';
 import type { Log } from '../log/log.ts';
 import type { NativeController } from '../native.ts';
-import { ConfigSpace, CONFIG_SPACE_BYTES } from '../pci/config-space.ts';
+import { CONFIG_SPACE_BYTES } from '../pci/config-space.ts';
 import type { Driven } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
-import type {
-  CommandCompletion,
-  DeviceRegion,
-  DirectDevice,
-  InterruptKind,
-  MemoryRegion,
+import {
+  DeviceError,
+  type CommandCompletion,
+  type CommandSet,
+  type ControllerLimits,
+  type DeviceRegion,
+  type InterruptKind,
+  type MemoryRegion,
+  type ResumableDevice,
+  type StateRefusal,
 } from '../transport/device.ts';
 import { Bar0 } from './bar0.ts';
 import { DirectControl } from './direct.ts';
 import { Drains } from './drains.ts';
 import { eventLog } from './events.ts';
 import { GuestMemory } from './guest-memory.ts';
-import { Interrupts } from './interrupts.ts';
+import { Interrupts, interruptStateBytes } from './interrupts.ts';
+import type { ControllerSetup } from './limits.ts';
+import { Passthrough, type PassthroughCommand } from './passthrough.ts';
+import { Power } from './power.ts';
+import { Quiesce } from './quiesce.ts';
+import { resultsName } from './results.ts';
+import { STATE_BYTES } from './state-file.ts';
+import { StatusWatch } from './status.ts';
+import { TrapLog } from './trap.ts';
+import { WindowFiller } from './windows.ts';
 
 /** Things one controller may do in a poll before its neighbours have their turn. */
 const POLL_BUDGET = 256;
 
 export interface ControllerParts {
-  /** Initialised: its configuration is written and `init` or `resume` succeeded. */
+  /** At power-on with `setup`: its configuration is written and `init` succeeded. */
   core: Core;
+  /** What the target has; a VMM may ask for less. */
+  setup: ControllerSetup;
   native: NativeController;
   reactor: Reactor;
   log: Log;
@@ -58,23 +71,25 @@ export function noStatistics(): ControllerStatistics {
   return { doorbells: 0, requests: 0, requestErrors: 0, interrupts: 0, windowFills: 0 };
 }
 
-export class Controller implements DirectDevice, Driven {
+export class Controller implements ResumableDevice, Driven {
   readonly statistics: ControllerStatistics;
 
   readonly #core: Core;
   readonly #native: NativeController;
   readonly #reactor: Reactor;
   readonly #log: Log;
-  readonly #config: ConfigSpace;
   readonly #bar0: Bar0;
   readonly #memory: GuestMemory;
   readonly #interrupts: Interrupts;
   readonly #drains = new Drains();
   readonly #direct: DirectControl;
-  /** Windows that could not be mapped when the core asked for them, and their pages. */
-  readonly #unfilled = new Map<number, number>();
+  readonly #passthrough: Passthrough;
+  readonly #windows: WindowFiller;
+  readonly #power: Power;
+  readonly #quiesce = new Quiesce();
+  readonly #status: StatusWatch;
+  readonly #trap: TrapLog;
   #closed = false;
-  #failureLogged = false;
   #busFaultsSeen = 0;
 
   constructor(parts: ControllerParts) {
@@ -84,14 +99,17 @@ export class Controller implements DirectDevice, Driven {
     this.#reactor = parts.reactor;
     this.#log = parts.log;
     const area = parts.core.bytes.subarray(CALLER_BASE, CALLER_BASE + CALLER_SIZE);
-    this.#config = new ConfigSpace(area.subarray(0, CONFIG_SPACE_BYTES), { vectors: QUEUE_COUNT });
-    this.#interrupts = new Interrupts(
-      QUEUE_COUNT,
-      area.subarray(CONFIG_SPACE_BYTES, CONFIG_SPACE_BYTES + QUEUE_COUNT),
-    );
+    const state = area.subarray(CONFIG_SPACE_BYTES, CONFIG_SPACE_BYTES + interruptStateBytes(QUEUE_COUNT));
+    this.#interrupts = new Interrupts(QUEUE_COUNT, state);
     this.#bar0 = new Bar0(parts.core, () => this.statistics.doorbells++);
     this.#memory = new GuestMemory(parts.core, parts.native);
     this.#direct = new DirectControl(parts.core);
+    this.#passthrough = new Passthrough(parts.core, parts.native, this.#memory, this.#direct);
+    this.#windows = new WindowFiller(parts.core, parts.native, (reason) => this.#fail(reason));
+    const { core, setup } = parts;
+    this.#power = new Power({ core, setup, interrupts: this.#interrupts, windows: this.#windows });
+    this.#status = new StatusWatch(parts.core);
+    this.#trap = new TrapLog(parts.core, parts.log);
   }
 
   // ---- Device: registers and config space ----
@@ -102,23 +120,25 @@ export class Controller implements DirectDevice, Driven {
 
   regionRead(region: DeviceRegion, offset: number, length: number): Uint8Array {
     if (region === 'bar0') return this.#bar0.read(offset, length);
-    if (!this.#config.msixEnabled) this.#config.setInterruptStatus(this.#core.interruptPending());
-    return this.#config.read(offset, length);
+    if (!this.#power.config.msixEnabled) this.#power.config.setInterruptStatus(this.#core.interruptPending());
+    return this.#power.config.read(offset, length);
   }
 
   regionWrite(region: DeviceRegion, offset: number, bytes: Uint8Array, done: () => void): void {
     if (region === 'bar0') {
       this.#bar0.write(offset, bytes);
+      if (this.#polled) this.#status.check();
+      else this.#effects();
       done();
       return;
     }
-    const effects = this.#config.write(offset, bytes);
+    const effects = this.#power.config.write(offset, bytes);
     if (effects.includes('function-level-reset')) {
       this.reset(done);
       return;
     }
     // The pin follows the level: an interrupt that was pending all the while is signalled now.
-    if (effects.includes('intx-disable')) this.intxUnmask();
+    if (effects.includes('intx-disable') || effects.includes('msix')) this.intxUnmask();
     done();
   }
 
@@ -162,25 +182,26 @@ export class Controller implements DirectDevice, Driven {
 
   intxUnmask(): void {
     const pending = this.#core.interruptPending();
-    this.#config.setInterruptStatus(pending);
+    this.#power.config.setInterruptStatus(pending);
     if (pending && this.#intxAllowed()) this.#interrupts.raiseIntx();
   }
 
   // ---- DirectDevice ----
 
   command(entry: Uint8Array, done: (completion: CommandCompletion) => void): void {
-    this.#direct.submit(entry, done);
+    this.#direct.submit('admin', entry, done);
     this.#effects();
     this.#direct.take();
   }
 
   start(doorbells: bigint | undefined): void {
-    this.#config.enable();
+    this.#power.config.enable();
     this.#direct.start(doorbells);
     this.#effects();
   }
 
   stop(done: () => void): void {
+    this.#passthrough.abort();
     this.#direct.disable();
     this.#effects();
     this.#drain(
@@ -211,12 +232,102 @@ export class Controller implements DirectDevice, Driven {
     );
   }
 
+  // ---- ResumableDevice ----
+
+  configure(limits: ControllerLimits): void {
+    this.#powerOnCheck();
+    this.#power.configure(limits);
+  }
+
+  passthrough(
+    set: CommandSet,
+    entry: Uint8Array,
+    data: Uint8Array | undefined,
+    dataBytes: number,
+    done: (completion: CommandCompletion) => void,
+  ): void {
+    const command: PassthroughCommand = { set, entry, data, dataBytes, done };
+    this.#passthrough.submit(command);
+    this.#effects();
+    this.#direct.take();
+    this.#drain(
+      () => this.#passthrough.isOver(command),
+      () => this.#passthrough.giveUp(command),
+      () => undefined,
+    );
+  }
+
+  doorbellsKicked(page: bigint | undefined): void {
+    const result = this.#core.doorbellsKick(page);
+    if (result === abi.POLL_OK) return;
+    if (result === abi.POLL_QUEUES_EXIST) throw busy('doorbells cannot move while I/O queues exist');
+    const { EINVAL } = constants.errno;
+    throw new DeviceError('DOORBELLS_INVALID', EINVAL, 'the page of doorbells does not lie on 4 KiB');
+  }
+
+  notifierMask(vector: number, masked: boolean): void {
+    this.#interrupts.mask(vector, masked);
+  }
+
+  statusWatch(changed: (csts: number) => void): void {
+    this.#status.watch(changed);
+  }
+
+  quiesce(done: (drained: boolean) => void): void {
+    this.#quiesce.stop();
+    const isIdle = (): boolean => !this.busy && this.#core.requestsOutstanding() === 0;
+    this.#drain(
+      () => this.#quiesce.advance(isIdle()),
+      () => this.#log.warn('I/O did not finish within 3 s of a request to stop'),
+      () => done(this.#quiesce.stopped),
+    );
+  }
+
+  proceed(): void {
+    this.#quiesce.proceed();
+  }
+
+  get stateBytes(): number {
+    return STATE_BYTES;
+  }
+
+  stateSave(fd: number): void {
+    if (this.#core.failure !== undefined) throw busy('the core trapped: there is no state to save');
+    if (!this.#quiesce.stopped || this.busy || this.#core.requestsOutstanding() > 0) {
+      throw busy('the state cannot be saved while I/O is under way');
+    }
+    this.#effects();
+    this.#power.save(fd);
+  }
+
+  stateLoad(fd: number, size: number): StateRefusal | undefined {
+    this.#powerOnCheck();
+    const refusal = this.#power.load(fd, size);
+    if (refusal === undefined) this.#quiesce.hold();
+    this.#effects();
+    return refusal;
+  }
+
+  /** At power-on nothing of a VMM's is there. Throws DeviceError EBUSY. */
+  #powerOnCheck(): void {
+    // Memory of commands that were given directly is the target's own.
+    if (this.#passthrough.idle) this.#passthrough.forget();
+    const isIdle = !this.busy && this.#core.requestsOutstanding() === 0 && !this.#direct.waiting;
+    const isOff = this.#core.registerRead(REG_CC) === 0 && this.#core.registerRead(REG_CSTS) === 0;
+    const isBare = this.#memory.isEmpty && this.#interrupts.isEmpty;
+    if (isIdle && isOff && isBare && this.#quiesce.running) return;
+    throw busy('this is possible before memory, interrupts and CC.EN alone');
+  }
+
   // ---- Device: life ----
 
   reset(done: () => void): void {
     this.#core.controllerReset();
-    this.#config.reset();
+    this.#passthrough.abort();
+    this.#direct.forget();
+    this.#power.config.reset();
     this.#interrupts.reset();
+    this.#status.check();
     this.#drain(
       () => this.#native.inFlight === 0,
       () => {
@@ -228,11 +339,14 @@ export class Controller implements DirectDevice, Driven {
   }
 
   disconnect(done: () => void): void {
+    this.#status.forget();
+    this.#quiesce.proceed();
+    this.#passthrough.forget();
     this.#direct.forget();
     this.#interrupts.clear('intx');
     this.#interrupts.clear('msix');
     this.#core.controllerReset();
-    this.#config.reset();
+    this.#power.config.reset();
     const removed = this.#memory.removeAll();
     this.#drain(
       () => this.#native.inFlight === 0 && removed.every((region) => region.isDrained()),
@@ -240,7 +354,10 @@ export class Controller implements DirectDevice, Driven {
         for (const region of removed) region.abandon();
         this.#log.warn('I/O of the client that left did not finish within 3 s');
       },
-      done,
+      () => {
+        if (!this.spent) this.#power.restore();
+        done();
+      },
     );
   }
 
@@ -271,19 +388,25 @@ export class Controller implements DirectDevice, Driven {
 
   poll(now: number): number {
     let work = this.#drains.check(now);
-    if (!this.#config.busMaster) return work;
-    work += this.#core.queuePoll(POLL_BUDGET, now);
-    work += this.#windowsFill();
+    if (!this.#polled) {
+      if (this.#quiesce.stopping) work += this.#stopAdvance(now, 0);
+      return work;
+    }
+    const budget = this.#quiesce.running ? POLL_BUDGET : 0;
+    const done = this.#core.queuePoll(budget, now) + this.#windowsFill();
     this.#effects();
     if (this.#direct.waiting) this.#direct.take();
-    if (work > 0) this.#busFaultsCheck();
-    return work;
+    if (done > 0) this.#busFaultsCheck();
+    if (this.#quiesce.stopping) work += this.#stopAdvance(now, done);
+    return work + done;
   }
 
   complete(): number {
     const count = this.#native.completionsTake();
     if (count === 0) return 0;
-    if (this.#native.completionErrors > 0) this.#resultsName(count);
+    if (this.#native.completionErrors > 0) {
+      this.statistics.requestErrors += resultsName(this.#core, count, this.#log);
+    }
     this.#core.completionsPost(count);
     this.#effects();
     if (this.#direct.waiting) this.#direct.take();
@@ -292,46 +415,34 @@ export class Controller implements DirectDevice, Driven {
   }
 
   arm(): boolean {
-    if (!this.#config.busMaster || this.#core.failure !== undefined) return true;
+    if (!this.#polled || !this.#quiesce.running || this.#core.failure !== undefined) return true;
     return !this.#core.queueArm();
   }
 
   deadline(now: number): number {
-    // A core that is not polled, because the function is no bus master, need not be woken for.
-    const next = this.#config.busMaster ? this.#core.deadlineNext() : abi.DEADLINE_NONE;
+    // A core that is not polled, or takes no new work, need not be woken for.
+    const isServed = this.#polled && this.#quiesce.running;
+    const next = isServed ? this.#core.deadlineNext() : abi.DEADLINE_NONE;
     return Math.min(next === abi.DEADLINE_NONE ? Infinity : next, this.#drains.deadline(now));
   }
 
   // ---- Private ----
 
-  #windowsFill(): number {
-    const count = this.#core.windowsTake();
-    let filled = 0;
-    if (this.#unfilled.size > 0) {
-      for (const [window, page] of [...this.#unfilled]) if (this.#windowFill(window, page)) filled++;
-    }
-    for (let index = 0; index < count; index++) {
-      if (this.#windowFill(this.#core.missWindow(index), this.#core.missPage(index))) filled++;
-    }
-    this.statistics.windowFills += filled;
-    return filled;
+  /** Whether the core is polled: as a bus master, and unless everything has stopped. */
+  get #polled(): boolean {
+    return this.#power.config.busMaster && !this.#quiesce.stopped;
   }
 
-  /** False where the kernel refuses: then whoever waits for the window waits on, and the next poll tries again. */
-  #windowFill(window: number, page: number): boolean {
-    try {
-      this.#native.windowFill(window, page);
-    } catch (cause) {
-      if (!this.#unfilled.has(window)) {
-        const errno = errnoName(errnoOf(cause));
-        this.#fail(`guest memory cannot be mapped (${errno}); raise vm.max_map_count, then reset it`);
-      }
-      this.#unfilled.set(window, page);
-      return false;
-    }
-    this.#unfilled.delete(window);
-    this.#core.windowFilled(window, page);
-    return true;
+  /** While the controller stops: a poll did so many things. */
+  #stopAdvance(now: number, done: number): number {
+    this.#quiesce.polled(done);
+    return this.#drains.check(now);
+  }
+
+  #windowsFill(): number {
+    const filled = this.#windows.fill();
+    this.statistics.windowFills += filled;
+    return filled;
   }
 
   /** Takes the records that a call left: requests to the storage, vectors to their eventfds, events to the log. */
@@ -345,12 +456,13 @@ export class Controller implements DirectDevice, Driven {
     if (interrupts > 0) this.#interruptsRaise(interrupts);
     const events = this.#core.eventsTake();
     for (let index = 0; index < events; index++) eventLog(this.#log, this.#core.event(index));
-    if (this.#core.failure !== undefined && !this.#failureLogged) this.#trapLog(this.#core.failure);
+    this.#trap.check(this.#power.resumed);
+    this.#status.check();
   }
 
   #interruptsRaise(count: number): void {
     this.statistics.interrupts += count;
-    if (this.#config.msixEnabled) {
+    if (this.#power.config.msixEnabled) {
       for (let index = 0; index < count; index++) {
         this.#interrupts.raiseMsix(this.#core.interruptVector(index));
       }
@@ -360,7 +472,7 @@ export class Controller implements DirectDevice, Driven {
   }
 
   #intxAllowed(): boolean {
-    return !this.#config.msixEnabled && !this.#config.intxDisabled;
+    return !this.#power.config.msixEnabled && !this.#power.config.intxDisabled;
   }
 
   /** Memory that the VMM truncated reads as zeros and swallows writes: no state that rests on it can be trusted. */
@@ -369,21 +481,6 @@ export class Controller implements DirectDevice, Driven {
     if (faults === this.#busFaultsSeen) return;
     this.#busFaultsSeen = faults;
     this.#fail('the VMM made a file shorter that backs guest memory; reset it to go on');
-  }
-
-  /** Gives each failed record its BLOCK_* result in place of the errno that the addon saw, and logs it. */
-  #resultsName(count: number): void {
-    for (let index = 0; index < count; index++) {
-      const seen = this.#core.completionResult(index);
-      if (seen === abi.BLOCK_OK) continue;
-      const result = blockResultOfCompletion(seen);
-      this.#core.completionResultSet(index, result);
-      this.statistics.requestErrors++;
-      this.#log.limited('request').warn('a request failed in the storage', {
-        result: blockResultName(result),
-        ...(seen < 0 ? { errno: errnoName(-seen) } : {}),
-      });
-    }
   }
 
   #drain(isDrained: () => boolean, force: () => void, done: () => void): void {
@@ -395,31 +492,8 @@ export class Controller implements DirectDevice, Driven {
     this.#core.controllerFail();
     this.#effects();
   }
+}
 
-  /**
-   * A bug of ours: the image is kept for whoever looks for it, for the operator's eyes only (it holds guest
-   * data).
-   */
-  #trapLog(failure: Error): void {
-    this.#failureLogged = true;
-    this.#log.error(
-      'the core trapped: its controller is out of service, the others go on; please report this bug',
-      {
-        trap: failure.stack ?? failure.message,
-        image: this.#imageDump(),
-      },
-    );
-  }
-
-  /** Where the state image went, or why it could not. */
-  #imageDump(): string {
-    try {
-      const directory = mkdtempSync(path.join(tmpdir(), 'doorbell-trap-'));
-      const file = path.join(directory, 'state.image');
-      writeFileSync(file, this.#core.imageSave(), { mode: 0o600 });
-      return file;
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error);
-    }
-  }
+function busy(message: string): DeviceError {
+  return new DeviceError('CONTROLLER_BUSY', constants.errno.EBUSY, message);
 }

@@ -4,7 +4,7 @@
 import * as abi from '../../assembly/abi/records.ts';
 import * as nvme from '../../assembly/spec/nvme.ts';
 import type { Core } from '../core/core.ts';
-import type { CommandCompletion } from '../transport/device.ts';
+import type { CommandCompletion, CommandSet } from '../transport/device.ts';
 
 export class DirectControl {
   readonly #core: Core;
@@ -20,8 +20,8 @@ export class DirectControl {
   }
 
   /** A core that takes no command (too many, or it trapped) is an Internal Error. */
-  submit(entry: Uint8Array, done: (completion: CommandCompletion) => void): void {
-    const token = this.#core.commandSubmit(entry);
+  submit(set: CommandSet, entry: Uint8Array, done: (completion: CommandCompletion) => void): void {
+    const token = this.#core.commandSubmit(entry, set);
     if (token === abi.COMMAND_REFUSED) {
       done({ status: nvme.STATUS_INTERNAL_ERROR, result: 0, data: new Uint8Array(0) });
     } else {

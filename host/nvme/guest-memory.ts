@@ -63,9 +63,18 @@ export class GuestMemory {
     this.#regions.set(gpa, length);
   }
 
+  get isEmpty(): boolean {
+    return this.#regions.size === 0;
+  }
+
+  /** Whether a region is exactly this one. */
+  has(gpa: bigint, length: bigint): boolean {
+    return this.#regions.get(gpa) === length;
+  }
+
   /** Throws DeviceError ENOENT unless a region is exactly this one. */
   remove(gpa: bigint, length: bigint): RemovedRegion {
-    if (this.#regions.get(gpa) !== length) {
+    if (!this.has(gpa, length)) {
       throw new DeviceError('MEMORY_UNKNOWN', errno.ENOENT, `no region is exactly ${describe(gpa, length)}`);
     }
     // The core first: from here on it names no segment there, and the addon refuses those it named before.

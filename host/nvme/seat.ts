@@ -5,19 +5,25 @@ import type { Log } from '../log/log.ts';
 import type { Driven } from '../reactor/loop.ts';
 import type {
   CommandCompletion,
+  CommandSet,
+  ControllerLimits,
   DeviceRegion,
-  DirectDevice,
   InterruptKind,
   MemoryRegion,
+  ResumableDevice,
+  StateRefusal,
 } from '../transport/device.ts';
 import type { Controller, ControllerStatistics } from './controller.ts';
 
-export class Seat implements DirectDevice, Driven {
+export class Seat implements ResumableDevice, Driven {
   readonly #make: () => Controller;
   readonly #log: Log;
   /** Left the seat; requests of theirs are still with the kernel. */
   readonly #retired = new Set<Controller>();
   #holder: Controller;
+  /** What the client wants of whoever holds the seat. */
+  #limits: ControllerLimits | undefined;
+  #watch: ((csts: number) => void) | undefined;
 
   /** `make` creates a controller at power-on state, with its storage attached. */
   constructor(make: () => Controller, log: Log) {
@@ -41,6 +47,8 @@ export class Seat implements DirectDevice, Driven {
 
   disconnect(done: () => void): void {
     const leaving = this.#holder;
+    this.#limits = undefined;
+    this.#watch = undefined;
     leaving.disconnect(() => {
       if (leaving.spent) this.#succeed(leaving);
       done();
@@ -103,6 +111,64 @@ export class Seat implements DirectDevice, Driven {
 
   stop(done: () => void): void {
     this.#holder.stop(done);
+  }
+
+  // ---- ResumableDevice ----
+
+  configure(limits: ControllerLimits): void {
+    this.#holder.configure(limits);
+    this.#limits = limits;
+  }
+
+  passthrough(
+    set: CommandSet,
+    entry: Uint8Array,
+    data: Uint8Array | undefined,
+    dataBytes: number,
+    done: (completion: CommandCompletion) => void,
+  ): void {
+    this.#holder.passthrough(set, entry, data, dataBytes, done);
+  }
+
+  doorbellsKicked(page: bigint | undefined): void {
+    this.#holder.doorbellsKicked(page);
+  }
+
+  notifierMask(vector: number, masked: boolean): void {
+    this.#holder.notifierMask(vector, masked);
+  }
+
+  statusWatch(changed: (csts: number) => void): void {
+    this.#watch = changed;
+    this.#holder.statusWatch(changed);
+  }
+
+  quiesce(done: (drained: boolean) => void): void {
+    this.#holder.quiesce(done);
+  }
+
+  proceed(): void {
+    this.#holder.proceed();
+  }
+
+  get stateBytes(): number {
+    return this.#holder.stateBytes;
+  }
+
+  stateSave(fd: number): void {
+    this.#holder.stateSave(fd);
+  }
+
+  /** A state may make the core trap on it; then the client goes on with another one, at power-on. */
+  stateLoad(fd: number, size: number): StateRefusal | undefined {
+    const former = this.#holder;
+    const refusal = former.stateLoad(fd, size);
+    if (refusal === undefined || !former.spent) return refusal;
+    this.#succeed(former);
+    if (this.#holder === former) return refusal;
+    if (this.#limits !== undefined) this.#holder.configure(this.#limits);
+    if (this.#watch !== undefined) this.#holder.statusWatch(this.#watch);
+    return refusal;
   }
 
   // ---- Driven ----

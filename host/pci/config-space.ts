@@ -111,8 +111,8 @@ export class ConfigSpace {
   readonly #view: DataView;
   readonly #options: ConfigSpaceOptions;
 
-  /** `bytes`: CONFIG_SPACE_BYTES, set to the state after power-on; `resume` keeps what they hold instead. */
-  constructor(bytes: Uint8Array, options: ConfigSpaceOptions, resume = false) {
+  /** `bytes`: CONFIG_SPACE_BYTES, set to the state after power-on. */
+  constructor(bytes: Uint8Array, options: ConfigSpaceOptions) {
     if (bytes.length !== CONFIG_SPACE_BYTES) {
       throw new RangeError(`config space has ${CONFIG_SPACE_BYTES} bytes, not ${bytes.length}`);
     }
@@ -122,9 +122,18 @@ export class ConfigSpace {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#options = options;
-    if (!resume) {
-      this.reset();
-    }
+    this.reset();
+  }
+
+  /** Goes on with what somebody has put into the bytes: of that, what can be written counts. */
+  resume(): void {
+    const saved = this.#bytes.slice();
+    this.reset();
+    saved.forEach((value, at) => {
+      const mask = WRITABLE.getUint8(at) | WRITE_1_TO_CLEAR.getUint8(at);
+      this.#view.setUint8(at, (this.#view.getUint8(at) & ~mask) | (value & mask));
+    });
+    if (this.#powerState !== spec.PM_STATE_D3HOT) this.#powerState = spec.PM_STATE_D0;
   }
 
   /** Bus Master Enable: the function may access guest memory and send MSI-X messages. */

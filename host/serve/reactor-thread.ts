@@ -17,15 +17,15 @@ import { listenFailure, type SocketProtocol } from '../config/socket-spec.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { Core } from '../core/core.ts';
 import { createLog, type Log } from '../log/log.ts';
-import { native, type NativeController } from '../native.ts';
-import { Controller, noStatistics } from '../nvme/controller.ts';
+import { native } from '../native.ts';
+import { Controller, noStatistics, type ControllerParts } from '../nvme/controller.ts';
 import { Seat } from '../nvme/seat.ts';
 import { openSubsystem, type ControllerPlan, type Subsystem } from '../nvme/subsystem.ts';
 import { ReactorLoop } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
 import { UringDenied, UringReactor } from '../reactor/uring.ts';
 import { FIRMWARE_REVISION } from '../version.ts';
-import type { DirectDevice } from '../transport/device.ts';
+import type { ResumableDevice } from '../transport/device.ts';
 import { VfioUserServer } from '../transport/vfio-user/server.ts';
 import { VhostUserServer } from '../transport/vhost-user/server.ts';
 import {
@@ -110,25 +110,25 @@ function serve(plan: ControllerPlan, options: ServeOptions, reactor: Reactor, pa
 }
 
 /** A core at power-on state, and the addon's side of its controller with the storage attached. */
-function partsOf(plan: ControllerPlan, options: ServeOptions): { core: Core; native: NativeController } {
+function partsOf(
+  plan: ControllerPlan,
+  options: ServeOptions,
+): Pick<ControllerParts, 'core' | 'native' | 'setup'> {
   const core = new Core({ windowCount: options.windows, addressOf: (view) => native.addressOf(view) });
-  core.configure(
-    {
-      ...plan.identity,
-      ...QUEUES[plan.protocol],
-      slots: SLOT_COUNT,
-    },
-    plan.namespaces.map(({ record }) => record),
-  );
+  const setup = {
+    config: { ...plan.identity, ...QUEUES[plan.protocol], slots: SLOT_COUNT },
+    namespaces: plan.namespaces.map(({ record }) => record),
+  };
+  core.configure(setup.config, setup.namespaces);
   const result = core.init();
   if (result !== INIT_OK) throw new Error(`the core refused its configuration (${result})`);
   const layout = { windowBase: core.windowBase, windowCount: core.windowCount };
   const addonSide = native.controller(core.bytes, layout);
   for (const { record, backend } of plan.namespaces) addonSide.namespaceAttach(record.nsid, backend.storage);
-  return { core, native: addonSide };
+  return { core, native: addonSide, setup };
 }
 
-function listen(plan: ControllerPlan, device: DirectDevice, reactor: Reactor, log: Log): Served['server'] {
+function listen(plan: ControllerPlan, device: ResumableDevice, reactor: Reactor, log: Log): Served['server'] {
   const path = plan.socketPath;
   try {
     if (plan.protocol === 'vhost-user-nvme') return new VhostUserServer({ path, device, reactor, log });

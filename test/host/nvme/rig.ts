@@ -121,10 +121,9 @@ export class ControllerRig {
   constructor({ directory, reactor, face = (real) => real }: RigOptions) {
     this.#reactor = reactor;
     this.core = new Core({ windowCount: 8, addressOf: (view) => native.addressOf(view) });
-    this.core.configure(IDENTITY, [
-      { ...NAMESPACE, nsid: RAM },
-      { ...NAMESPACE, nsid: HANGING },
-    ]);
+    const namespaces = [RAM, HANGING].map((nsid) => ({ ...NAMESPACE, nsid }));
+    const setup = { config: IDENTITY, namespaces };
+    this.core.configure(setup.config, setup.namespaces);
     assert.equal(this.core.init(), INIT_OK);
     const { windowBase, windowCount } = this.core;
     this.native = native.controller(this.core.bytes, { windowBase, windowCount });
@@ -139,7 +138,7 @@ export class ControllerRig {
     const log = createLog({ level: 'debug', json: false, write: (line) => this.lines.push(line) });
     const seen = face(this.native);
     reactor.represent(seen, this.native);
-    this.controller = new Controller({ core: this.core, native: seen, reactor, log });
+    this.controller = new Controller({ core: this.core, native: seen, setup, reactor, log });
 
     const pages = (GUEST_BASE + GUEST_BYTES) / 65536;
     this.#driverMemory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });

@@ -225,9 +225,35 @@ test('the bytes are the state: another object over them goes on', () => {
   const first = new ConfigSpace(shared, { vectors: 65 });
   first.write(COMMAND, word(0x0406));
   first.write(capability(first, MSIX) + 2, word(0x8000));
-  const second = new ConfigSpace(shared, { vectors: 65 }, true);
+  const saved = shared.slice();
+  const second = new ConfigSpace(shared, { vectors: 65 });
+  const { busMaster } = second;
+  assert.equal(busMaster, false);
+  shared.set(saved);
+  second.resume();
+  assert.deepEqual(shared.slice(), saved);
   assert.equal(second.busMaster && second.msixEnabled && second.intxDisabled, true);
   assert.throws(() => new ConfigSpace(new Uint8Array(256), { vectors: 1 }), RangeError);
+});
+
+test('of bytes that somebody made up, what can be written counts', () => {
+  const bytes = new Uint8Array(CONFIG_SPACE_BYTES);
+  const config = new ConfigSpace(bytes, { vectors: 65 });
+  const written = new Uint8Array(CONFIG_SPACE_BYTES);
+  new ConfigSpace(written, { vectors: 65 }).write(0, new Uint8Array(CONFIG_SPACE_BYTES).fill(0xff));
+  bytes.fill(0xff);
+  config.resume();
+  assert.equal(u32(config, 0), 0x10f01af4);
+  assert.equal(u16(config, capability(config, MSIX) + 2), 0xc000 | 64);
+  // Bits that a write clears are bits that can be set.
+  const cleared = [STATUS + 1, capability(config, PCIE) + 0x0a];
+  const differ = [...bytes.keys()].filter((at) => bytes[at] !== written[at]);
+  assert.deepEqual(differ, cleared);
+  const powerControl = capability(config, PM) + 4;
+  bytes.fill(0xff);
+  bytes[powerControl] = 2;
+  config.resume();
+  assert.equal(u16(config, powerControl) & 3, 0, 'a power state that there is not');
 });
 
 test('what is read is a copy', () => {
