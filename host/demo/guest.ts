@@ -8,7 +8,7 @@ import { AgentParser, type AgentEvent } from './agent-parser.ts';
 import { withDeadline } from './deadline.ts';
 import type { GuestImage } from './guest-image.ts';
 import { SCRIPT_BYTES_MAX } from './guest-init.ts';
-import { qemuArguments, type Qemu } from './qemu.ts';
+import { qemuArguments, type Qemu, type UefiFirmware } from './qemu.ts';
 import { GUEST_SERIAL, QemuProcess, type QemuExit } from './qemu-process.ts';
 import { QmpClient, type QmpEvent } from './qmp.ts';
 
@@ -24,12 +24,15 @@ const QMP_SECONDS = 10;
 const GRACE_SECONDS = 10;
 
 /** Warnings and worse reach the console; the self-tests of the kernel's ciphers would take a second. */
-const KERNEL_OPTIONS = 'console=ttyS0 loglevel=5 panic=0 cryptomgr.notests';
+export const KERNEL_OPTIONS = 'console=ttyS0 loglevel=5 panic=0 cryptomgr.notests';
 
 /** How to start a guest. */
 export interface GuestOptions {
   readonly qemu: Pick<Qemu, 'command'>;
-  readonly image: GuestImage;
+  /** What QEMU loads; undefined: the firmware boots from the first of the guest's disks. */
+  readonly image: GuestImage | undefined;
+  /** Default SeaBIOS. */
+  readonly firmware?: UefiFirmware;
   /** vfio-user sockets of controllers for the guest. Default none. */
   readonly socketPaths?: readonly string[];
   /** Guest memory, a multiple of 1 MiB, at least 128 MiB. Default 1 GiB. */
@@ -37,7 +40,7 @@ export interface GuestOptions {
   /** Virtual CPUs. Default 1. */
   readonly cpus?: number;
   readonly accelerator?: 'tcg' | 'kvm';
-  /** Added to the kernel's command line. */
+  /** Added to the kernel's command line, which a disk that boots by itself has of its own. */
   readonly append?: string;
   /** Added to QEMU's command line. */
   readonly extra?: readonly string[];
@@ -127,9 +130,7 @@ export class Guest {
       ...options,
       socketPaths: options.socketPaths ?? [],
       memoryBytes: options.memoryBytes ?? 1024 ** 3,
-      kernel: options.image.kernel,
-      initramfs: options.image.initramfs,
-      append: [KERNEL_OPTIONS, options.append ?? ''].join(' ').trim(),
+      ...(options.image === undefined ? { bootable: true } : kernelOptions(options.image, options.append)),
       serial: GUEST_SERIAL,
     });
     const process = await QemuProcess.start(options.qemu.command, args);
@@ -360,6 +361,13 @@ const ESCAPE_BYTE = 0x1d;
 const KILLED_STATUS = 128 + 9;
 
 const PANIC_TEXT = 'Kernel panic - not syncing';
+
+function kernelOptions(
+  { kernel, initramfs }: GuestImage,
+  more = '',
+): { kernel: string; initramfs: string; append: string } {
+  return { kernel, initramfs, append: `${KERNEL_OPTIONS} ${more}`.trim() };
+}
 
 function describeExit({ status, signal }: QemuExit): string {
   if (signal !== null) return `by signal ${signal}`;

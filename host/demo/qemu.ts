@@ -69,6 +69,8 @@ export interface VfioUserOptions {
   readonly socketPaths: readonly string[];
   /** Guest memory in bytes, a multiple of 1 MiB. */
   readonly memoryBytes: number;
+  /** True: the firmware tries to boot from the controllers, in their order, and from nothing before them. */
+  readonly bootable?: boolean;
 }
 
 /**
@@ -77,14 +79,22 @@ export interface VfioUserOptions {
  *
  * Throws RangeError for a memory size that is not a positive multiple of 1 MiB.
  */
-export function vfioUserOptions({ socketPaths, memoryBytes }: VfioUserOptions): string[] {
+export function vfioUserOptions({ socketPaths, memoryBytes, bootable }: VfioUserOptions): string[] {
   const size = formatMemory(memoryBytes);
   const options = ['-m', size, '-object', `memory-backend-memfd,id=mem,size=${size},share=on`];
   options.push('-machine', 'q35,memory-backend=mem');
-  for (const path of socketPaths) {
-    options.push('-device', JSON.stringify({ driver: 'vfio-user-pci', socket: { type: 'unix', path } }));
+  for (const [index, path] of socketPaths.entries()) {
+    const order = bootable === true ? { bootindex: index } : {};
+    const device = { driver: 'vfio-user-pci', socket: { type: 'unix', path }, ...order };
+    options.push('-device', JSON.stringify(device));
   }
   return options;
+}
+
+/** A UEFI for QEMU: absolute paths of its code, and of the variables that it begins with. Neither file changes. */
+export interface UefiFirmware {
+  readonly code: string;
+  readonly variables: string;
 }
 
 export interface QemuOptions extends VfioUserOptions {
@@ -92,6 +102,8 @@ export interface QemuOptions extends VfioUserOptions {
   readonly cpus?: number;
   /** Default `tcg`, which works everywhere; `kvm` needs /dev/kvm. */
   readonly accelerator?: 'tcg' | 'kvm';
+  /** Default: QEMU's own, SeaBIOS. */
+  readonly firmware?: UefiFirmware;
   /** Linux to boot, and its initramfs. */
   readonly kernel?: string;
   readonly initramfs?: string;
@@ -108,12 +120,22 @@ export function qemuArguments(options: QemuOptions): string[] {
   const args = ['-nodefaults', '-no-user-config', '-display', 'none'];
   args.push('-accel', options.accelerator ?? 'tcg', '-smp', String(options.cpus ?? 1));
   args.push(...vfioUserOptions(options));
+  if (options.firmware !== undefined) args.push(...firmwareOptions(options.firmware));
   if (options.kernel !== undefined) args.push('-kernel', options.kernel);
   if (options.initramfs !== undefined) args.push('-initrd', options.initramfs);
   if (options.append !== undefined) args.push('-append', options.append);
   for (const device of options.serial ?? []) args.push('-serial', device);
   args.push(...(options.extra ?? []));
   return args;
+}
+
+/** Two flash devices. What the firmware writes to the second is gone with QEMU. */
+function firmwareOptions({ code, variables }: UefiFirmware): string[] {
+  const flash = (unit: number, file: string, more: string): string[] => [
+    '-drive',
+    `if=pflash,unit=${unit},format=raw,file=${file.replaceAll(',', ',,')},${more}`,
+  ];
+  return [...flash(0, code, 'readonly=on'), ...flash(1, variables, 'snapshot=on')];
 }
 
 /** The version of the QEMU at `command`, or what is wrong with it, as the end of a sentence. */

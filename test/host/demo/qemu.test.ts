@@ -75,3 +75,23 @@ test('QEMU is new enough from 10.1 on', () => {
   const tooOld = ['7.2.22', '9.9', '10.0.13', '10.0'];
   assert.deepEqual([...sufficient, ...tooOld].filter(isVersionSufficient), sufficient);
 });
+
+test('controllers to boot from come in their order', () => {
+  const options = vfioUserOptions({ socketPaths: ['/a', '/b'], memoryBytes: GIB, bootable: true });
+  const order = options
+    .filter((option) => option.startsWith('{'))
+    .map((option) => (JSON.parse(option) as { bootindex?: number }).bootindex);
+  assert.deepEqual(order, [0, 1]);
+});
+
+test('a firmware of its own is two flash devices, of which neither file changes', () => {
+  const firmware = { code: '/a,b/code', variables: '/vars' };
+  const args = qemuArguments({ socketPaths: [], memoryBytes: GIB, firmware });
+  assert.deepEqual(
+    args.filter((_, index) => args[index - 1] === '-drive'),
+    [
+      'if=pflash,unit=0,format=raw,file=/a,,b/code,readonly=on',
+      'if=pflash,unit=1,format=raw,file=/vars,snapshot=on',
+    ],
+  );
+});
