@@ -11,8 +11,9 @@ import { COMMAND_BUS_MASTER, COMMAND_MEMORY_SPACE, CONFIG_COMMAND } from '../../
 import { Core } from '../../../host/core/core.ts';
 import { doorbellOffset, Driver } from '../../../host/core/driver.ts';
 import { createLog } from '../../../host/log/log.ts';
-import { native, type NativeController } from '../../../host/native.ts';
+import { native, type NativeController, type RamDisk } from '../../../host/native.ts';
 import { Controller } from '../../../host/nvme/controller.ts';
+import type { ControllerSetup } from '../../../host/nvme/limits.ts';
 import type { Reactor } from '../../../host/reactor/reactor.ts';
 import { UringReactor } from '../../../host/reactor/uring.ts';
 import { CC_ENABLE } from '../../support/mock-guest.ts';
@@ -104,6 +105,20 @@ export interface RigOptions {
   reactor: TestReactor;
   /** What the controller sees of the addon; may wrap it. */
   face?: (real: NativeController) => NativeController;
+  /** What the target has: changed from what every rig has. */
+  change?: (setup: ControllerSetup) => ControllerSetup;
+  /** Goes on with the guest and the storage of another rig. */
+  after?: ControllerRig;
+}
+
+/** What lies outside of a target. */
+interface Side {
+  /** The driver's linear memory, in which the guest's is mapped, and the file of the latter. */
+  memory: WebAssembly.Memory;
+  fd: number;
+  disk: RamDisk;
+  /** Storage that hangs. */
+  pipe: number;
 }
 
 export class ControllerRig {
@@ -112,27 +127,28 @@ export class ControllerRig {
   readonly controller: Controller;
   readonly lines: string[] = [];
   readonly #reactor: TestReactor;
-  readonly #driverMemory: WebAssembly.Memory;
-  readonly #fd: number;
-  readonly #disk = native.ramDisk(NAMESPACE_BYTES);
-  readonly #pipe: number;
+  /** Guest and storage, which may outlive this controller. */
+  readonly side: Side;
+  readonly #isOwner: boolean;
   driver: Driver;
 
-  constructor({ directory, reactor, face = (real) => real }: RigOptions) {
+  constructor({ directory, reactor, face = (real) => real, change = (setup) => setup, after }: RigOptions) {
     this.#reactor = reactor;
     this.core = new Core({ windowCount: 8, addressOf: (view) => native.addressOf(view) });
     const namespaces = [RAM, HANGING].map((nsid) => ({ ...NAMESPACE, nsid }));
-    const setup = { config: IDENTITY, namespaces };
+    const setup = change({ config: IDENTITY, namespaces });
     this.core.configure(setup.config, setup.namespaces);
     assert.equal(this.core.init(), INIT_OK);
     const { windowBase, windowCount } = this.core;
     this.native = native.controller(this.core.bytes, { windowBase, windowCount });
+    this.#isOwner = after === undefined;
+    this.side = after?.side ?? sideCreate(directory);
+    const { disk, pipe } = this.side;
     this.native.namespaceAttach(RAM, {
-      ...{ kind: 'ram', disk: this.#disk, offset: 0, length: NAMESPACE_BYTES, readOnly: false },
+      ...{ kind: 'ram', disk, offset: 0, length: NAMESPACE_BYTES, readOnly: false },
     });
-    this.#pipe = openPipe(directory);
     this.native.namespaceAttach(HANGING, {
-      ...{ kind: 'file', fd: this.#pipe, offset: 0, length: NAMESPACE_BYTES, readOnly: false },
+      ...{ kind: 'file', fd: pipe, offset: 0, length: NAMESPACE_BYTES, readOnly: false },
       ...{ direct: false, memoryAlignment: 1, zeroRange: false, punchHole: false },
     });
     const log = createLog({ level: 'debug', json: false, write: (line) => this.lines.push(line) });
@@ -140,37 +156,38 @@ export class ControllerRig {
     reactor.represent(seen, this.native);
     this.controller = new Controller({ core: this.core, native: seen, setup, reactor, log });
 
-    const pages = (GUEST_BASE + GUEST_BYTES) / 65536;
-    this.#driverMemory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.#fd = native.memfdCreate('rig', GUEST_BYTES);
-    native.mapInto(new Uint8Array(this.#driverMemory.buffer), GUEST_BASE, this.#fd, 0, GUEST_BYTES);
-    this.driver = this.#driverCreate();
+    this.driver = after?.driver ?? this.#driverCreate();
   }
 
   /** What a VMM and its guest do from the connection to a working I/O queue pair; no interrupts but INTx. */
   up(): this {
     this.driver = this.#driverCreate();
-    for (const { gpa, length } of [LOW, HIGH]) this.memoryAdd(gpa, length);
-    const command = COMMAND_BUS_MASTER | COMMAND_MEMORY_SPACE;
-    this.controller.regionWrite(
-      'config',
-      CONFIG_COMMAND,
-      Uint8Array.of(command & 0xff, command >>> 8),
-      nothing,
-    );
+    this.connect();
     this.enable();
     this.#queueCreate();
     return this;
   }
 
+  /** What a VMM does: memory, bus master. */
+  connect(): this {
+    for (const { gpa, length } of [LOW, HIGH]) this.memoryAdd(gpa, length);
+    this.configWrite(CONFIG_COMMAND, COMMAND_BUS_MASTER | COMMAND_MEMORY_SPACE);
+    return this;
+  }
+
+  /** Two bytes of config space. */
+  configWrite(offset: number, value: number): void {
+    this.controller.regionWrite('config', offset, Uint8Array.of(value & 0xff, value >>> 8), nothing);
+  }
+
   memoryAdd(gpa: bigint, length: bigint): void {
-    const file = { offset: gpa, fd: this.#fd, readable: true, writable: true };
+    const file = { offset: gpa, fd: this.side.fd, readable: true, writable: true };
     this.controller.memoryAdd({ gpa, length, ...file });
   }
 
   /** Bytes of guest memory. */
   guest(address: number, bytes: number): Uint8Array {
-    return new Uint8Array(this.#driverMemory.buffer, GUEST_BASE + address, bytes);
+    return new Uint8Array(this.side.memory.buffer, GUEST_BASE + address, bytes);
   }
 
   // ---- The reactor ----
@@ -228,7 +245,7 @@ export class ControllerRig {
   /** Status of one I/O: 4 KiB at the start of a namespace, to or from DATA_AT. */
   io(operation: 'read' | 'write', nsid: number): number {
     this.ioStart(operation, nsid);
-    return this.#finish(1);
+    return this.finish(1);
   }
 
   ioStart(operation: 'read' | 'write', nsid: number): void {
@@ -245,34 +262,37 @@ export class ControllerRig {
 
   /** Ends the requests that hang: each gets bytes. */
   unhang(bytes = 4096): void {
-    fs.writeSync(this.#pipe, Buffer.alloc(bytes, 0x5a));
+    fs.writeSync(this.side.pipe, Buffer.alloc(bytes, 0x5a));
   }
 
   /** Nothing may be in flight; the ring is the test's to close. */
   close(): void {
     this.controller.close();
-    for (const fd of [this.#fd, this.#pipe]) native.fdClose(fd);
-    this.#disk.close();
+    if (!this.#isOwner) return;
+    for (const fd of [this.side.fd, this.side.pipe]) native.fdClose(fd);
+    this.side.disk.close();
   }
 
   #queueCreate(): void {
     const { driver } = this;
     driver.completionQueueCreate(1, AT.completion, ENTRIES);
     driver.createCompletionQueue(1, AT.completion, ENTRIES, 1);
-    this.#admin();
+    this.admin();
     driver.submissionQueueCreate(1, { cqid: 1, address: AT.submission, entries: ENTRIES, lists: AT.lists });
     driver.createSubmissionQueue(1, AT.submission, ENTRIES, 1);
-    this.#admin();
+    this.admin();
   }
 
-  #admin(): void {
+  /** Runs the admin command that the driver has prepared; its dword 0. */
+  admin(): number {
     assert.ok(this.driver.submit(0) !== undefined);
     this.ring(0);
-    assert.equal(this.#finish(0), 0);
+    assert.equal(this.finish(0), 0);
+    return this.driver.completion(0).result;
   }
 
   /** Status of the one command that is under way. */
-  #finish(qid: number): number {
+  finish(qid: number): number {
     let count = 0;
     this.until(() => (count = this.driver.reap(qid)) !== 0, `a completion in queue ${qid}`);
     assert.equal(count, 1);
@@ -281,12 +301,20 @@ export class ControllerRig {
   }
 
   #driverCreate(): Driver {
-    const memory = this.#driverMemory;
+    const memory = this.side.memory;
     return new Driver({ memory, state: 0x10000, guestBase: GUEST_BASE, guestBytes: GUEST_BYTES });
   }
 }
 
 export const nothing = (): void => {};
+
+function sideCreate(directory: string): Side {
+  const pages = (GUEST_BASE + GUEST_BYTES) / 65536;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const fd = native.memfdCreate('rig', GUEST_BYTES);
+  native.mapInto(new Uint8Array(memory.buffer), GUEST_BASE, fd, 0, GUEST_BYTES);
+  return { memory, fd, disk: native.ramDisk(NAMESPACE_BYTES), pipe: openPipe(directory) };
+}
 
 let pipes = 0;
 
