@@ -16,6 +16,8 @@ export function guestTable(columns: readonly GuestColumn[]): Table {
     const label = unit === '' ? name : `${name}, ${unit}`;
     const values = [label, ...found.map((each) => (each === undefined ? '–' : valueText(each)))];
     if (unit !== 'kIOPS') return [values];
+    // Without the disk that others are compared with there are no ratios; its own is 1.
+    if (found.every((each) => each?.ratio === undefined)) return [values];
     return [values, [`${name}: ratio`, ...found.map((each) => each?.ratio?.toFixed(2) ?? '1')]];
   });
   return { head: ['', ...columns.map(({ name }) => name)], rows };

@@ -47,12 +47,19 @@ export function measureGuest(
 ): Promise<Section> {
   return withScratch('guest', async (directory) => {
     const loads = effort.guestWrites ? [...READS, ...WRITES] : READS;
+    const image = await ensureGuestImage('test', progress);
     const subjects: Subject[] = [];
     try {
-      for (const kind of kinds) {
-        const started = await start(kind, path.join(directory, String(subjects.length)), effort, progress);
-        if (started !== undefined) subjects.push({ kind, disk: started, cells: loads.map(newCell) });
+      for (const [index, kind] of kinds.entries()) {
+        progress(`guests: boots with ${kind.name}`);
+        const own = path.join(directory, String(index));
+        mkdirSync(own);
+        const setting: DiskSetting = { directory: own, file: path.join(own, 'disk.img'), image, progress };
+        fileFill(setting.file, effort.guestFileBytes);
+        const disk = await start(kind, setting);
+        if (disk !== undefined) subjects.push({ kind, disk, cells: loads.map(newCell) });
       }
+      if (subjects.length === 0) throw new SetupError('no guest could be started, for the reasons above');
       for (let round = 1; round <= effort.guestRounds; round++) {
         progress(`guests: round ${round} of ${effort.guestRounds}`);
         for (const index of loads.keys()) await sampleAll(subjects, index, effort, round);
@@ -70,29 +77,14 @@ function newCell(load: GuestLoad): Cell {
 }
 
 /** A booted guest that stands still until its turn comes; undefined if what it needs is not there. */
-async function start(
-  kind: DiskKind,
-  directory: string,
-  effort: Effort,
-  progress: Progress,
-): Promise<GuestDisk | undefined> {
-  progress(`guests: boots with ${kind.name}`);
-  mkdirSync(directory, { recursive: true });
-  const file = path.join(directory, 'disk.img');
-  fileFill(file, effort.guestFileBytes);
+async function start(kind: DiskKind, setting: DiskSetting): Promise<GuestDisk | undefined> {
   try {
-    const setting: DiskSetting = {
-      directory,
-      file,
-      image: await ensureGuestImage('test', progress),
-      progress,
-    };
     const disk = await kind.start(setting);
     await disk.guest.qmp('stop');
     return disk;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
-    progress(`left out: ${kind.name}: ${error.message}`);
+    setting.progress(`left out: ${kind.name}: ${error.message}`);
     return undefined;
   }
 }
