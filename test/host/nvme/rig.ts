@@ -35,6 +35,8 @@ const AT = {
   adminLists: 0x40000,
   lists: 0x100000,
 };
+/** MSI-X Message Control in config space, whose capability list is fixed. */
+export const MSIX_CONTROL_AT = 0x52;
 /** Namespaces of the rig. */
 export const RAM = 1;
 export const HANGING = 2;
