@@ -7,6 +7,7 @@ import { EVENT_DOORBELL_REFUSED } from '../../assembly/abi/records.ts';
 import { Crash, CrashingCore } from '../support/crashing-core.ts';
 import { exercise } from '../support/exerciser.ts';
 import { MockGuest, type QueueOptions } from '../support/mock-guest.ts';
+import { PagedGuest } from '../support/paged-guest.ts';
 import { Random } from '../support/random.ts';
 import { Workload } from '../support/workload.ts';
 
@@ -15,6 +16,8 @@ interface Variant {
   queues: number;
   queue: QueueOptions;
   shadow: boolean;
+  /** Doorbells are in a page of the caller's, until there are shadow doorbells. */
+  paged: boolean;
   /** Stores of a call before the crash, at most. */
   distance: number;
 }
@@ -22,7 +25,7 @@ interface Variant {
 /** Polls and completions, and the resumption itself, crash; what a guest writes to a register is asked for again. */
 function run(variant: Variant): number {
   const core = new CrashingCore();
-  const guest = MockGuest.up({
+  const guest = (variant.paged ? PagedGuest : MockGuest).up({
     queues: variant.queues,
     queue: variant.queue,
     memory: 8 << 20,
@@ -125,12 +128,16 @@ describe('killed at each store of one command', () => {
 
 describe('killed between any two stores', () => {
   const variants: Omit<Variant, 'seed'>[] = [
-    { queues: 1, queue: { entries: 16 }, shadow: false, distance: 200 },
-    { queues: 2, queue: { entries: 8, depth: 12 }, shadow: true, distance: 400 },
-    { queues: 2, queue: { entries: 4, depth: 8 }, shadow: false, distance: 50 },
+    { queues: 1, queue: { entries: 16 }, shadow: false, paged: false, distance: 200 },
+    { queues: 2, queue: { entries: 8, depth: 12 }, shadow: true, paged: false, distance: 400 },
+    { queues: 2, queue: { entries: 4, depth: 8 }, shadow: false, paged: false, distance: 50 },
+    { queues: 2, queue: { entries: 8, depth: 12 }, shadow: false, paged: true, distance: 100 },
+    { queues: 2, queue: { entries: 8, depth: 12 }, shadow: true, paged: true, distance: 200 },
   ];
   variants.forEach((variant, index) => {
-    test(`${variant.queues} queues of ${variant.queue.entries}, within ${variant.distance} stores`, (context) => {
+    const doorbells = `${variant.paged ? 'a page' : 'calls'}${variant.shadow ? ', then shadow doorbells' : ''}`;
+    const what = `${variant.queues} queues of ${variant.queue.entries}, ${doorbells}`;
+    test(`${what}, within ${variant.distance} stores`, (context) => {
       let crashes = 0;
       for (let seed = 1; seed <= 3; seed++) crashes += run({ ...variant, seed: seed + 10 * index });
       context.diagnostic(`${crashes} crashes`);

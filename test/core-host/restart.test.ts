@@ -9,6 +9,7 @@ import * as abi from '../../assembly/abi/records.ts';
 import { Core } from '../../host/core/core.ts';
 import { exercise } from '../support/exerciser.ts';
 import { MockGuest, type MockGuestOptions } from '../support/mock-guest.ts';
+import { PagedGuest } from '../support/paged-guest.ts';
 import { Random } from '../support/random.ts';
 import { Workload } from '../support/workload.ts';
 
@@ -16,8 +17,13 @@ const COMMANDS = 24;
 const SEED = 11;
 
 /** The scripted workload; `restartAt` says before which steps the target dies. Returns the number of steps. */
-function script(options: MockGuestOptions, shadow: boolean, restartAt: (step: number) => boolean): number {
-  const guest = MockGuest.up({
+function script(
+  options: MockGuestOptions,
+  shadow: boolean,
+  restartAt: (step: number) => boolean,
+  Guest: typeof MockGuest = MockGuest,
+): number {
+  const guest = Guest.up({
     queues: 2,
     queue: { entries: 8, depth: 12 },
     memory: 8 << 20,
@@ -55,6 +61,18 @@ describe('a restart from the state image', () => {
 
   test('again and again, with two windows', () => {
     script({ copyingWindows: 2, spread: true }, false, (step) => step % 6 === 0);
+  });
+
+  test('again and again, with doorbells in a page', () => {
+    const often = (step: number): boolean => step % 4 === 0;
+    script({}, false, often, PagedGuest);
+    script({}, true, often, PagedGuest);
+  });
+
+  test('again and again, with doorbells in a page and two windows', () => {
+    const options = { copyingWindows: 2, spread: true };
+    script(options, false, (step) => step % 6 === 0, PagedGuest);
+    script(options, true, (step) => step % 6 === 0, PagedGuest);
   });
 
   test('Asynchronous Event Requests and refused doorbells survive', () => {

@@ -49,6 +49,7 @@ import { requestsTake } from '../../assembly/queue/requests.ts';
 import { requestsOutstanding } from '../../assembly/queue/slots.ts';
 import {
   ADMIN_ABORT,
+  ADMIN_GET_LOG_PAGE,
   ADMIN_IDENTIFY,
   CSTS_RDY,
   DSM_DEALLOCATE,
@@ -85,6 +86,8 @@ import {
   namespaceFill,
   powerOn,
   reg,
+  sqe,
+  submitOnly,
   takeOver,
 } from './support/machine.ts';
 
@@ -254,6 +257,24 @@ describe('NVM commands given directly', () => {
       complete();
       expect<u32>(status(token)).toBe(0);
     }
+  });
+
+  it('go on alone when the controller has failed', () => {
+    boot(ACTIVE, 0);
+    listHide();
+    // An admin command that waits for the same window: its buffer's list is the one of the read.
+    const entry = sqe(ADMIN_GET_LOG_PAGE);
+    store<u32>(entry, 0xffffffff, SQE_NSID);
+    store<u32>(entry, 2 | (4095 << 16), SQE_CDW10);
+    store<u64>(entry, LIST, SQE_PRP2);
+    submitOnly();
+    listRead();
+    controllerFail();
+    expect<u32>(windowsTake()).toBe(1);
+    windowFilled(1, 1);
+    expect<u32>(queuePoll(8, 0)).toBe(1);
+    request(OPERATION_READ);
+    expect<u32>(queuePoll(8, 0)).toBe(0);
   });
 
   it('are given up by a reset, which waits for those that the caller has', () => {

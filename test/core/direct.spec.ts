@@ -14,6 +14,7 @@ import {
   COMMAND_RESULT_STATUS,
   COMMAND_RESULT_TOKEN,
   COMMAND_SET_ADMIN,
+  COMMAND_SQID,
   DEADLINE_NONE,
   DOORBELLS_INTERVAL_MAX,
   DOORBELLS_INTERVAL_MIN,
@@ -36,6 +37,7 @@ import { controllerReset, controllerStart } from '../../assembly/controller/stat
 import { commandsTake } from '../../assembly/queue/direct.ts';
 import { requestsTake } from '../../assembly/queue/requests.ts';
 import { IDCTRL_NN } from '../../assembly/spec/nvme-identify.ts';
+import { LID_ERROR, LOG_ERROR_LBA, LOG_ERROR_SQID } from '../../assembly/spec/nvme-logs.ts';
 import {
   ADMIN_ASYNC_EVENT_REQUEST,
   ADMIN_CREATE_IO_CQ,
@@ -57,6 +59,7 @@ import {
   SQE_PRP2,
   STATUS_DNR,
   STATUS_INVALID_FIELD,
+  STATUS_INVALID_LOG_PAGE,
   STATUS_INVALID_OPCODE,
 } from '../../assembly/spec/nvme.ts';
 import { Scheduler, SubmissionQueue } from '../../assembly/wire/queue.ts';
@@ -133,6 +136,15 @@ describe('commands given directly', () => {
     expect(load<u32>(COMMAND_RESULT_BASE, COMMAND_RESULT_DATA_BYTES)).toBe(0);
     expect(command(ADMIN_IDENTIFY, 0, 0x55)).toBe(STATUS_INVALID_FIELD | STATUS_DNR);
     expect(load<u32>(COMMAND_RESULT_BASE, COMMAND_RESULT_DATA_BYTES)).toBe(0);
+  });
+
+  it('name no block in the error log', () => {
+    begin();
+    expect(command(ADMIN_GET_LOG_PAGE, 0xffffffff, 0x55, 7)).toBe(STATUS_INVALID_LOG_PAGE | STATUS_DNR);
+    expect(command(ADMIN_GET_LOG_PAGE, 0xffffffff, LID_ERROR | (15 << 16))).toBe(0);
+    const entry: usize = load<u32>(COMMAND_RESULT_BASE, COMMAND_RESULT_DATA);
+    expect(load<u16>(entry, LOG_ERROR_SQID)).toBe(<u16>COMMAND_SQID);
+    expect(load<u64>(entry, LOG_ERROR_LBA)).toBe(0);
   });
 
   it('can have a log page up to the size of a private page', () => {

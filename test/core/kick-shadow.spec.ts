@@ -163,6 +163,15 @@ describe('the INTx pin', () => {
     expect(interruptAsserted()).toBe(1);
     expect(word(EVENTS, HEAD)).toBe(0, 'the guest rings when it has consumed the entry');
     put(SHADOW, HEAD, 1);
+    store<u32>(sqe(ADMIN_GET_FEATURES), FID_NUMBER_OF_QUEUES, SQE_CDW10);
+    submitOnly();
+    expect(interruptAsserted()).toBe(1);
+    expect(reap()).toBe(0);
+    expect(interruptAsserted()).toBe(0, 'the admin queue stays in the page');
+    flushEntry(1);
+    put(SHADOW, TAIL, 2);
+    queuePoll(8, 0);
+    put(SHADOW, HEAD, 2);
     secondRemove();
     secondAdd();
     expect(interruptAsserted()).toBe(1);

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import * as abi from '../../assembly/abi/records.ts';
 import * as nvme from '../../assembly/spec/nvme.ts';
 import { MockGuest } from '../support/mock-guest.ts';
+import { PagedGuest } from '../support/paged-guest.ts';
 import type { Request } from '../support/model-disk.ts';
 import { Random } from '../support/random.ts';
 import { Workload } from '../support/workload.ts';
@@ -81,7 +82,9 @@ class Simulation {
     // Windows that are copied at each call are slow: fewer commands go through them.
     const copying = this.#random.oneIn(30);
     this.#left = options.commands ?? (copying ? 30 : 300);
-    this.#guest = new MockGuest({
+    // Doorbells are stores into a page, and kicks, for every fourth seed.
+    const Guest = options.seed % 4 === 3 ? PagedGuest : MockGuest;
+    this.#guest = new Guest({
       memory: 8 << 20,
       ...(copying ? { copyingWindows: 2, spread: true } : {}),
       controller: { slots: this.#random.pick([20, 32, 1024]) },

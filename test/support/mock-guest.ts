@@ -65,6 +65,12 @@ export interface QueueOptions {
   vector?: number | undefined;
 }
 
+export interface StartOptions {
+  /** I/O queue pairs; 1. */
+  queues?: number;
+  queue?: QueueOptions | undefined;
+}
+
 const CONTROLLER: ControllerConfig = {
   shadowDoorbells: true,
   multiController: false,
@@ -402,13 +408,17 @@ export class MockGuest {
   }
 
   /** Enabled, with so many I/O queue pairs. */
-  static up(options: MockGuestOptions & { queues?: number; queue?: QueueOptions } = {}): MockGuest {
-    const guest = new MockGuest(options);
-    guest.enable();
+  static up(options: MockGuestOptions & StartOptions = {}): MockGuest {
+    return new MockGuest(options).start(options);
+  }
+
+  /** Enables, and creates I/O queue pairs; returns itself. */
+  start(options: StartOptions): this {
+    this.enable();
     const queues = options.queues ?? 1;
-    if (queues > 0) guest.queueCountSet(queues);
-    for (let qid = 1; qid <= queues; qid++) guest.queueCreate(qid, options.queue);
-    return guest;
+    if (queues > 0) this.queueCountSet(queues);
+    for (let qid = 1; qid <= queues; qid++) this.queueCreate(qid, options.queue);
+    return this;
   }
 
   // ---- Restart ----
