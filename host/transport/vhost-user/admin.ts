@@ -26,14 +26,12 @@ const QID_MASK = (1 << nvme.CREATE_QUEUE_QID_WIDTH) - 1;
 
 export class AdminCommands {
   readonly #device: DirectDevice;
-  readonly #send: (bytes: Uint8Array) => void;
   /** Queues that exist; submission queues with the completion queue that they name. */
   readonly #completionQueues = new Set<number>();
   readonly #submissionQueues = new Map<number, number>();
 
-  constructor(device: DirectDevice, send: (bytes: Uint8Array) => void) {
+  constructor(device: DirectDevice) {
     this.#device = device;
-    this.#send = send;
   }
 
   /** A stop: there are no queues any more. */
@@ -42,17 +40,14 @@ export class AdminCommands {
     this.#submissionQueues.clear();
   }
 
-  /** Executes and answers; `done` comes after the answer. */
-  run(command: AdminCommand, started: boolean, done: () => void): void {
-    const answer = ({ status, result }: CommandCompletion): void => {
-      this.#send(encodeAdminReply(command.cid, status, result));
-      done();
-    };
+  /** Executes; `done` gets the reply. */
+  run(command: AdminCommand, started: boolean, done: (reply: Uint8Array) => void): void {
+    const answer = ({ status, result }: CommandCompletion): void =>
+      done(encodeAdminReply(command.cid, status, result));
     if (command.opcode === nvme.ADMIN_IDENTIFY) {
-      this.#identify(command, (completion) => {
-        this.#send(encodeAdminReply(command.cid, completion.status, completion.result, completion.data));
-        done();
-      });
+      this.#identify(command, ({ status, result, data }) =>
+        done(encodeAdminReply(command.cid, status, result, data)),
+      );
     } else if (QUEUE_COMMANDS.has(command.opcode)) {
       if (started) this.#queueCommand(command, answer);
       else answer(refusal(nvme.STATUS_COMMAND_SEQUENCE_ERROR));

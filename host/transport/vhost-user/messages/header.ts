@@ -1,11 +1,12 @@
 // The header of vhost-user messages (QEMU docs/interop/vhost-user.rst, "Header"), and replies. The files of this folder
 // are the messages as bytes: parsers of requests, encoders of replies. Pure: no sockets, no state, no descriptors.
 
+import * as extended from '../../../../assembly/spec/vhost-user-nvme.ts';
 import * as spec from '../../../../assembly/spec/vhost-user.ts';
 import { ProtocolError } from './protocol-error.ts';
 
-/** A whole message. */
-export const MAX_MESSAGE_BYTES = spec.HEADER_BYTES + spec.PAYLOAD_BYTES_MAX;
+/** A whole message of either dialect. */
+export const MAX_MESSAGE_BYTES = spec.HEADER_BYTES + extended.EXTENDED_PAYLOAD_BYTES_MAX;
 
 export interface Header {
   request: number;
@@ -46,7 +47,7 @@ export function reply(request: number, payloadBytes: number): DataView<ArrayBuff
   return view;
 }
 
-/** A reply that is one number: CAP, and acknowledgements (0 done, 1 refused). */
+/** A reply that is one number: a register, features, and acknowledgements (0 done). */
 export function encodeU64Reply(request: number, value: bigint): Uint8Array {
   const view = reply(request, spec.U64_BYTES);
   view.setBigUint64(spec.HEADER_BYTES, value, true);
@@ -64,5 +65,5 @@ export function sizeCheck(payload: Uint8Array, bytes: number): ProtocolError | u
 }
 
 function fatal(message: string): ProtocolError {
-  return new ProtocolError('VHOST_USER_HEADER', message, true);
+  return new ProtocolError('VHOST_USER_HEADER', message, { fatal: true });
 }

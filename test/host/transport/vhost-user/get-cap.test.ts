@@ -1,7 +1,7 @@
 /** NVME_GET_CAP: CAP as NVMe 1.0 knows it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { u64 } from '../vfio-user/harness.ts';
+import { u64 } from '../fixture.ts';
 import { Fixture, message, reply } from './harness.ts';
 
 test('CAP without what NVMe 1.0 does not define', () => {

@@ -1,14 +1,19 @@
 /**
  * What the tests of the vhost-user session share: messages as raw bytes, a device that records its calls, and a session
- * whose replies and closed descriptors can be looked at. Descriptors are made-up numbers here: each is either closed by
- * the session or taken by the device.
+ * whose replies and closed descriptors can be looked at.
  */
 import assert from 'node:assert/strict';
-import { createLog } from '../../../../host/log/log.ts';
-import { DeviceError, type CommandCompletion, type DirectDevice } from '../../../../host/transport/device.ts';
+import {
+  DeviceError,
+  type CommandCompletion,
+  type CommandSet,
+  type ControllerLimits,
+  type ResumableDevice,
+  type StateRefusal,
+} from '../../../../host/transport/device.ts';
 import type { ProtocolError } from '../../../../host/transport/vhost-user/messages/protocol-error.ts';
 import { Session } from '../../../../host/transport/vhost-user/session.ts';
-import { EINVAL, RecordingDevice, u32, u64 } from '../vfio-user/harness.ts';
+import { EINVAL, RecordingDevice, SessionFixture, u32, u64 } from '../fixture.ts';
 
 export const NEED_REPLY = 8;
 const CAP = 0x0800_0020_0f01_03ffn;
@@ -56,11 +61,12 @@ export function entry(
 }
 
 /** Records commands, starts and stops too; answers commands with what `completions` says, else with success. */
-export class RecordingDirectDevice extends RecordingDevice implements DirectDevice {
+export class RecordingResumableDevice extends RecordingDevice implements ResumableDevice {
   readonly completions = new Map<number, CommandCompletion>();
   readonly refusedFds = new Set<number>();
 
   override regionRead(region: 'bar0' | 'config', offset: number, length: number): Uint8Array {
+    if (region === 'bar0' && offset === 0x1c && length === 4) return u32(this.#csts);
     return offset === 0 && length === 8 ? u64(CAP) : super.regionRead(region, offset, length);
   }
 
@@ -90,30 +96,111 @@ export class RecordingDirectDevice extends RecordingDevice implements DirectDevi
     if (this.late.has('stop')) this.pending.push({ name: 'stop', done });
     else done();
   }
+
+  // ---- ResumableDevice ----
+
+  /** What the front end asked for, which is no call that a test of messages wants to see. */
+  readonly configured: ControllerLimits[] = [];
+  readonly stateBytes = 0x3000;
+  /** Thrown by the next call of this name. */
+  readonly refusals = new Map<string, DeviceError>();
+  refusal: StateRefusal | undefined;
+  /** What a quiesce comes to. */
+  drained = true;
+  #statusChanged: ((csts: number) => void) | undefined;
+  #csts = 0;
+
+  get csts(): number {
+    return this.#csts;
+  }
+
+  /** Changes CSTS, and tells who watches it. */
+  set csts(value: number) {
+    this.#csts = value;
+    this.#statusChanged?.(value);
+  }
+
+  /** Changes CSTS and tells nobody yet. */
+  cstsQuietly(value: number): void {
+    this.#csts = value;
+  }
+
+  configure(limits: ControllerLimits): void {
+    this.#refuse('configure');
+    this.configured.push(limits);
+  }
+
+  passthrough(
+    set: CommandSet,
+    bytes: Uint8Array,
+    data: Uint8Array | undefined,
+    dataBytes: number,
+    done: (completion: CommandCompletion) => void,
+  ): void {
+    const brings = data === undefined ? '-' : Buffer.from(data).toString('hex');
+    this.calls.push(`passthrough ${set} ${bytes[0] ?? 0} ${brings} ${dataBytes}`);
+    const none = { status: 0, result: 0, data: new Uint8Array(0) };
+    const completion = this.completions.get((bytes[0] ?? 0) * 256) ?? none;
+    this.finish('passthrough', () => done(completion));
+  }
+
+  doorbellsKicked(page: bigint | undefined): void {
+    this.calls.push(`kicked ${page === undefined ? '-' : page.toString(16)}`);
+    this.#refuse('kicked');
+  }
+
+  notifierMask(vector: number, masked: boolean): void {
+    this.calls.push(`${masked ? 'mask' : 'unmask'} ${vector}`);
+  }
+
+  statusWatch(changed: (csts: number) => void): void {
+    this.#statusChanged = changed;
+  }
+
+  quiesce(done: (drained: boolean) => void): void {
+    this.calls.push('quiesce');
+    this.finish('quiesce', () => done(this.drained));
+  }
+
+  proceed(): void {
+    this.calls.push('proceed');
+  }
+
+  stateSave(fd: number): void {
+    this.calls.push(`save ${fd}`);
+    this.#refuse('save');
+  }
+
+  stateLoad(fd: number, size: number): StateRefusal | undefined {
+    this.calls.push(`load ${fd} ${size}`);
+    this.#refuse('load');
+    return this.refusal;
+  }
+
+  #refuse(call: string): void {
+    const error = this.refusals.get(call);
+    this.refusals.delete(call);
+    if (error !== undefined) throw error;
+  }
 }
 
-export class Fixture {
-  readonly device = new RecordingDirectDevice();
-  readonly sent: string[] = [];
-  readonly closedFds: number[] = [];
-  readonly givenFds: number[] = [];
-  readonly logLines: string[] = [];
-  resumed = 0;
-  readonly session: Session;
+export class Fixture extends SessionFixture<ProtocolError> {
+  override readonly device = new RecordingResumableDevice();
+  override readonly session: Session;
 
   constructor() {
+    super();
+    const never = (): never => assert.fail('the legacy dialect has none of this');
     this.session = new Session({
+      ...this.port,
       device: this.device,
-      send: (bytes) => {
-        this.sent.push(Buffer.from(bytes).toString('hex'));
-      },
-      closeFd: (fd) => {
-        this.closedFds.push(fd);
-      },
-      log: createLog({ level: 'trace', json: false, write: (line) => this.logLines.push(line) }),
-      resumed: () => {
-        this.resumed += 1;
-      },
+      log: this.log,
+      memorySlots: 8,
+      watch: never,
+      eventfdAdopt: never,
+      eventfdRead: never,
+      createStateFile: never,
+      openBackChannel: never,
     });
   }
 
@@ -124,24 +211,6 @@ export class Fixture {
     fixture.handle(message(83, u64(1n)));
     fixture.calls();
     return fixture;
-  }
-
-  handle(bytes: Uint8Array, fds: number[] = []): ProtocolError | undefined {
-    this.givenFds.push(...fds);
-    const owned = [...fds];
-    const error = this.session.handle(bytes, owned);
-    assert.deepEqual(owned, [], 'the session owns every descriptor');
-    return error;
-  }
-
-  /** The replies since the last look, as hex. */
-  replies(): string[] {
-    return this.sent.splice(0);
-  }
-
-  /** The calls of the device since the last look. */
-  calls(): string[] {
-    return this.device.calls.splice(0);
   }
 
   /** Handles a message that has this effect and no answer but the one that is asked for. */
@@ -176,14 +245,5 @@ export class Fixture {
     assert.deepEqual(this.replies(), []);
     assert.deepEqual(this.calls(), []);
     this.nothingLeaks();
-  }
-
-  /** Every descriptor given was closed once or taken once. */
-  nothingLeaks(): void {
-    const seen = [...this.closedFds, ...this.device.takenFds].sort((a, b) => a - b);
-    assert.deepEqual(
-      seen,
-      [...this.givenFds].sort((a, b) => a - b),
-    );
   }
 }

@@ -1,6 +1,6 @@
 /** NVME_IO_CMD: the value of a doorbell. */
 import { test } from 'node:test';
-import { u32 } from '../vfio-user/harness.ts';
+import { u32 } from '../fixture.ts';
 import { Fixture } from './harness.ts';
 
 test('a tail and a head are written to their doorbells', () => {

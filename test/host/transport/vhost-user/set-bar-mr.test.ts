@@ -1,7 +1,7 @@
 /** SET_BAR_MR: the memory in which the device keeps doorbells. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { u64 } from '../vfio-user/harness.ts';
+import { u64 } from '../fixture.ts';
 import { Fixture, message, table } from './harness.ts';
 
 const BAR = table([0x10000000n, 0x200000n]);

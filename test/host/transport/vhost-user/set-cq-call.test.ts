@@ -1,7 +1,7 @@
 /** NVME_SET_CQ_CALL: an eventfd for a completion queue. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { u64 } from '../vfio-user/harness.ts';
+import { u64 } from '../fixture.ts';
 import { Fixture } from './harness.ts';
 
 test('the device takes the eventfd of each queue, and another one in its place', () => {

@@ -1,7 +1,7 @@
 /** SET_MEM_TABLE: a table takes the place of the one before; what cannot be is refused, descriptors are closed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { u32, u64 } from '../vfio-user/harness.ts';
+import { u32, u64 } from '../fixture.ts';
 import { ack, Fixture, message, NEED_REPLY, table } from './harness.ts';
 
 const MIB = 0x100000n;

@@ -1,7 +1,7 @@
 /** NVME_START_STOP: both idempotent, a start needs memory, a stop is waited for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { u64 } from '../vfio-user/harness.ts';
+import { u64 } from '../fixture.ts';
 import { ack, Fixture, message, NEED_REPLY, table } from './harness.ts';
 
 test('a start, another one, a stop, another one', () => {

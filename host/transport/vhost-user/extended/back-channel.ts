@@ -1,0 +1,75 @@
+// The socket of SET_BACKEND_REQ_FD, on which the target tells a front end what it did not ask for. Each message says how
+// things stand, so only the newest counts: to a front end that does not read, one is kept, and those before are dropped.
+// Nothing is read from it, and a front end that closes it has lost interest, which is its right.
+
+import { native, type MessageSocket } from '../../../native.ts';
+import type { ReactorPort, Watch } from '../../reactor-port.ts';
+import { VHOST_USER_FRAMING } from '../framing.ts';
+
+export interface BackChannel {
+  send(bytes: Uint8Array): void;
+  close(): void;
+}
+
+/** Takes the descriptor and sends a first message. Throws what the system says where it is no connected socket. */
+export type BackChannelOpen = (fd: number, first: Uint8Array) => BackChannel;
+
+export class SocketBackChannel implements BackChannel {
+  readonly #reactor: ReactorPort;
+  #socket: MessageSocket | undefined;
+  #watch: Watch | undefined;
+  /** What is sent once the socket has taken all before. */
+  #newest: Uint8Array | undefined;
+
+  constructor(fd: number, first: Uint8Array, reactor: ReactorPort) {
+    this.#reactor = reactor;
+    this.#socket = native.messageSocket(fd, VHOST_USER_FRAMING);
+    try {
+      this.#socket.send(first);
+    } catch (error) {
+      this.close();
+      if (!isPeerGone(error)) throw error;
+    }
+    this.#await();
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#newest = bytes;
+    this.#flush();
+  }
+
+  close(): void {
+    this.#watch?.cancel();
+    this.#watch = undefined;
+    this.#socket?.close();
+    this.#socket = undefined;
+    this.#newest = undefined;
+  }
+
+  #flush(): void {
+    try {
+      if (this.#socket?.flush() === true && this.#newest !== undefined) {
+        const bytes = this.#newest;
+        this.#newest = undefined;
+        this.#socket.send(bytes);
+      }
+    } catch {
+      this.close();
+    }
+    this.#await();
+  }
+
+  /** Goes on when the socket takes more. */
+  #await(): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.pendingBytes === 0 || this.#watch !== undefined) return;
+    this.#watch = this.#reactor.watchWritable(socket.fd, () => {
+      this.#watch = undefined;
+      this.#flush();
+    });
+  }
+}
+
+function isPeerGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
+}
