@@ -43,6 +43,7 @@ const PROGRAMS = {
   test: ['test/support/run-tests.js', 'test'],
   ci: ['test/support/run-tests.js', 'test'],
   e2e: ['test/support/run-tests.js', 'e2e'],
+  'qemu:build': ['host/demo/qemu-build.js'],
   bench: ['test/bench/main.js'],
   fuzz: ['test/fuzz/main.js'],
   sim: ['test/sim/main.js'],
@@ -283,10 +284,13 @@ const wasm = {
   cure: 'Mend the compiler errors above.',
 };
 
+/** Directly in native: what is in native/qemu is compiled into QEMU, and has QEMU's format. */
+const ADDON = /^native\/[^/]+\.(cc|h|mjs)$/;
+
 /** @type {Step} */
 const addon = {
   name: 'Addon',
-  inputs: () => [...TOOLS, ...filesBelow('native', /\.(cc|h|mjs)$/), ...filesBelow('assembly/abi', /\.ts$/)],
+  inputs: () => [...TOOLS, ...filesBelow('native', ADDON), ...filesBelow('assembly/abi', /\.ts$/)],
   outputs: () => ['build/native/doorbell.node'],
   run: async () => {
     const missing = await installCompiler();
@@ -439,7 +443,7 @@ async function formatAll() {
   const prettier = await replaceBy(
     words('node_modules/prettier/bin/prettier.cjs --write --log-level=warn .'),
   );
-  const natives = filesBelow('native', /\.(cc|h)$/);
+  const natives = filesBelow('native', ADDON).filter((file) => !file.endsWith('.mjs'));
   const clang = await replaceBy(['node_modules/clang-format/index.js', '-i', ...natives]);
   return prettier === 0 ? clang : prettier;
 }

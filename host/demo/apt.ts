@@ -40,6 +40,14 @@ export interface AvailablePackage {
   readonly bytes: number;
 }
 
+/** A source package that apt would download. */
+export interface AvailableSource {
+  readonly name: string;
+  /** Without the epoch, such as `10.0.13+ds-0+deb13u1`. */
+  readonly version: string;
+  readonly bytes: number;
+}
+
 /** The release this machine runs, from /etc/os-release. */
 export interface HostRelease {
   /** True on Debian 12 and 13, for amd64: where packages can be fetched. */
@@ -76,13 +84,19 @@ export class PrivateApt {
 
   /**
    * Prepares the private apt in `directory` for `suites` and fetches their package lists unless they are there
-   * and less than a day old. The caller keeps other processes out of `directory`.
+   * and less than a day old. The caller keeps other processes out of `directory`. `type` is what it will be asked
+   * for: packages (`deb`) or source packages (`deb-src`).
    *
    * Throws SetupError when the machine has no Debian mirror, or the lists cannot be fetched.
    */
-  static async open(directory: string, suites: readonly string[], progress: Progress): Promise<PrivateApt> {
+  static async open(
+    directory: string,
+    suites: readonly string[],
+    progress: Progress,
+    type: 'deb' | 'deb-src' = 'deb',
+  ): Promise<PrivateApt> {
     const apt = new PrivateApt(directory);
-    const sources = formatSources(await findMirror(), suites);
+    const sources = formatSources(await findMirror(), suites, type);
     const configuration = await formatConfiguration(directory);
     const known = await readFile(apt.#path('complete'), 'utf8').catch(() => '');
     if (known === sources + configuration && (await ageMs(apt.#path('complete'))) < LISTS_AGE_MAX_MS)
@@ -139,6 +153,31 @@ export class PrivateApt {
     });
   }
 
+  /** The newest source package of a name. */
+  async resolveSource(name: string): Promise<AvailableSource> {
+    try {
+      const text = await this.#run(['source', '--print-uris', '--download-only', '--only-source', name]);
+      const source = parseSourceUris(text);
+      if (source !== undefined) return source;
+    } catch (cause) {
+      throw fetchError(`the source package ${name}`, cause);
+    }
+    throw new SetupError(`there is no source package ${name} in the Debian mirror configured in /etc/apt`);
+  }
+
+  /**
+   * Downloads the newest source package of a name into `directory` and returns its `.dsc` file. apt has compared
+   * its files with the hashes in the signed package lists.
+   */
+  async downloadSource({ name, version }: AvailableSource, directory: string): Promise<string> {
+    try {
+      await this.#run(['source', '--download-only', '--only-source', name], directory);
+    } catch (cause) {
+      throw fetchError(`the source package ${name}`, cause);
+    }
+    return path.join(directory, `${name}_${version}.dsc`);
+  }
+
   #path(name: string): string {
     return path.join(this.directory, name);
   }
@@ -158,6 +197,17 @@ export function parseUris(text: string): AvailablePackage[] {
     packages.push({ name, version: decodeURIComponent(version), bytes: Number(bytes) });
   }
   return packages;
+}
+
+/** Parses `apt-get source --print-uris`: lines of `'uri' file bytes hash`, one of them a `name_version.dsc`. */
+export function parseSourceUris(text: string): AvailableSource | undefined {
+  const files = [...text.matchAll(/^'[^']*' (\S+) (\d+)/gm)];
+  const bytes = files.reduce((sum, [, , size]) => sum + Number(size), 0);
+  for (const [, file = ''] of files) {
+    const [, name, version] = /^([^_]+)_([^_]+)\.dsc$/.exec(file) ?? [];
+    if (name !== undefined && version !== undefined) return { name, version, bytes };
+  }
+  return undefined;
 }
 
 /** The mirror of Debian's main archive that this machine uses, or that DOORBELL_DEBIAN_MIRROR names. */
@@ -194,10 +244,10 @@ async function readSources(directory: string): Promise<AptSource[]> {
   return sources;
 }
 
-function formatSources(mirror: AptSource, suites: readonly string[]): string {
+function formatSources(mirror: AptSource, suites: readonly string[], type: string): string {
   const options = INHERITED_OPTIONS.map((name) => [name, mirror.options[name.toLowerCase()]] as const);
   return formatDeb822({
-    Types: 'deb',
+    Types: type,
     URIs: mirror.uris.join(' '),
     Suites: suites.join(' '),
     Components: 'main',
