@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { asPectResult, testFileJob, type JobResult } from './jobs.ts';
+import { asPectResult, deviceQemuResult, testFileJob, type JobResult } from './jobs.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'doorbell-runner-'));
 after(() => {
@@ -93,4 +93,15 @@ test('the summary of as-pect is read, and its absence is a failure', () => {
   assert.deepEqual([broken.passed, broken.failed], [0, 1]);
   const empty = summary('    [Tests]: 0 / 0', 0);
   assert.deepEqual([empty.passed, empty.failed], [0, 1]);
+});
+
+test('a QEMU that cannot be compiled here is skipped with the reason, one that does not compile fails', () => {
+  const stderr = 'fetching\napt-get install ninja-build\n';
+  const missing = deviceQemuResult({ status: 1, stderr }, false);
+  assert.deepEqual([missing.skipped, missing.failed, missing.skips], [1, 0, ['apt-get install ninja-build']]);
+  const required = deviceQemuResult({ status: 1, stderr }, true);
+  assert.deepEqual([required.failed, required.detail], [1, stderr]);
+  assert.equal(deviceQemuResult({ status: 2, stderr }, false).failed, 1);
+  assert.equal(deviceQemuResult({ status: undefined, stderr: '' }, false).failed, 1);
+  assert.equal(deviceQemuResult({ status: 0, stderr }, true).passed, 1);
 });

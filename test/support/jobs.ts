@@ -10,6 +10,9 @@ import type { Report } from './report-lines.ts';
 /** How long lint, format and the Wasm tests may take, in milliseconds. */
 const PROGRAM_TIMEOUT_MS = 300_000;
 
+/** How long compiling QEMU may take, beside the checks. */
+const DEVICE_QEMU_TIMEOUT_MS = 1_200_000;
+
 export interface JobResult {
   readonly passed: number;
   readonly failed: number;
@@ -65,6 +68,31 @@ export function asPectResult(ended: Pick<Ended, 'status' | 'stdout' | 'stderr'>)
     skips: [],
     detail: plain(ended.stderr) + stdout,
   };
+}
+
+/**
+ * QEMU with the device vhost-user-nvme, compiled if it is not there. It is skipped where something is missing for
+ * that, unless everything is required.
+ */
+export function deviceQemuJob(root: string): Job {
+  return {
+    name: 'QEMU with vhost-user-nvme',
+    run: async () => {
+      const program = path.join(root, 'build/dist/host/demo/qemu-build.js');
+      const ended = await runNode(root, [program, '--if-missing'], DEVICE_QEMU_TIMEOUT_MS);
+      return deviceQemuResult(ended, process.env['DOORBELL_REQUIRE_ALL'] === '1');
+    },
+  };
+}
+
+/** The program ends with status 1 where something is missing, and its last line says what. */
+export function deviceQemuResult(ended: Pick<Ended, 'status' | 'stderr'>, required: boolean): JobResult {
+  const reason = ended.stderr.trimEnd().split('\n').at(-1) ?? '';
+  if (ended.status === 0) return { passed: 1, failed: 0, skipped: 0, skips: [], detail: '' };
+  if (ended.status === 1 && !required) {
+    return { passed: 0, failed: 0, skipped: 1, skips: [reason], detail: '' };
+  }
+  return { passed: 0, failed: 1, skipped: 0, skips: [], detail: ended.stderr };
 }
 
 /** A compiled file of node:test tests, given by its source's path. */

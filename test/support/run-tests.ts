@@ -13,7 +13,7 @@ import { findCheckout } from '../../host/demo/checkout.ts';
 import { ensureGuestImage } from '../../host/demo/guest-image.ts';
 import { locateQemu } from '../../host/demo/qemu.ts';
 import { SetupError } from '../../host/demo/setup-error.ts';
-import { asPectJob, programJob, testFileJob, type Job, type JobResult } from './jobs.ts';
+import { asPectJob, deviceQemuJob, programJob, testFileJob, type Job, type JobResult } from './jobs.ts';
 import { killEverything } from './processes.ts';
 
 const CONCURRENCY = 2;
@@ -121,12 +121,14 @@ async function main([mode = 'test', ...filters]: string[]): Promise<number> {
     );
     return 2;
   }
-  // Downloads take their time, and little of the processors: they go on beside the checks.
+  // Downloads take their time, and compiling gives way to everything else: they go on beside the checks.
   const preparation = endToEnd.length > 0 ? prepareGuests() : Promise.resolve(undefined);
   preparation.catch(() => {
     // Reported where it is awaited.
   });
+  const device = runJobs(endToEnd.length > 0 ? [deviceQemuJob(root)] : []);
   const results = await runJobs(checks);
+  results.push(...(await device));
   const obstacle = await preparation;
   const guests = obstacle === undefined ? endToEnd : endToEnd.map((job) => skipped(job, obstacle));
   results.push(...(await runJobs(guests)));

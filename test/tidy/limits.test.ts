@@ -9,6 +9,10 @@ const LINE_COLUMNS = 120;
 const FUNCTION_LINES = 70;
 const FILE_LINES = 500;
 
+/** QEMU keeps a device in one file. */
+const DEVICE_FILE_LINES = 1500;
+const DEVICE = /^native\/qemu\//;
+
 /** Words that an opening comment needs at least to say anything. */
 const OPENING_WORDS = 5;
 
@@ -30,7 +34,7 @@ test(`no line of code is longer than ${LINE_COLUMNS} columns`, () => {
 test(`no file of code is longer than ${FILE_LINES} lines`, () => {
   const problems = sources(CODE)
     .map(({ file, text }) => ({ file, lines: text.split('\n').length - 1 }))
-    .filter(({ lines }) => lines > FILE_LINES)
+    .filter(({ file, lines }) => lines > (DEVICE.test(file) ? DEVICE_FILE_LINES : FILE_LINES))
     .map(({ file, lines }) => `${file}: ${lines} lines`);
   assertNone(problems, 'Ask which second noun is in the file, and give it one of its own.');
 });
