@@ -166,7 +166,7 @@ export class ControllerRig {
     this.driver = this.#driverCreate();
     this.connect();
     this.enable();
-    this.#queueCreate();
+    this.queueCreate();
     return this;
   }
 
@@ -275,7 +275,8 @@ export class ControllerRig {
     this.side.disk.close();
   }
 
-  #queueCreate(): void {
+  /** Creates I/O queue pair 1. */
+  queueCreate(): void {
     const { driver } = this;
     driver.completionQueueCreate(1, AT.completion, ENTRIES);
     driver.createCompletionQueue(1, AT.completion, ENTRIES, 1);
