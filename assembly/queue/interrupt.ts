@@ -26,8 +26,8 @@ export function interruptsTake(): u32 {
 /**
  * Whether the INTx pin is asserted: a completion queue with interrupts holds entries that the guest has not consumed,
  * and `mask` (INTMS) does not hide its vector. Heads that are in memory are read; where a window is missing, what is
- * known is the answer. Who asks serves a guest that uses the pin, and needs to know when it falls: with shadow doorbells
- * the guest is made to ring at the next change of each such queue's head.
+ * known is the answer. Who asks serves a guest that uses the pin, and needs to know when it falls: with shadow
+ * doorbells the guest is made to ring at the next change of each such queue's head.
  */
 export function interruptPending(mask: u32): bool {
   const s = Scheduler.get();
