@@ -6,7 +6,10 @@ import { constants } from 'node:os';
 import { native } from '../native.ts';
 import { DeviceError, type InterruptKind } from '../transport/device.ts';
 
-/** What lies in the state image: for each vector a byte that is 1 while it is owed, then one that is 1 while masked. */
+/**
+ * What lies in the state image: for each vector a byte that is 1 while it is owed, then for each one that is 1 while it
+ * is masked. Other values, in an image that somebody made up, say no.
+ */
 export function interruptStateBytes(vectors: number): number {
   return 2 * vectors;
 }
@@ -81,13 +84,6 @@ export class Interrupts {
   /** Forgets what is owed: the controller was reset. Masks are the VMM's and stay. */
   reset(): void {
     this.#owed.fill(0);
-  }
-
-  /** Goes on with what a loaded image says, whatever that is. */
-  resume(): void {
-    for (const bytes of [this.#owed, this.#masked]) {
-      bytes.forEach((value, vector) => (bytes[vector] = value === 1 ? 1 : 0));
-    }
   }
 
   raiseMsix(vector: number): void {

@@ -72,7 +72,7 @@ export class Power {
    * Goes on from a saved state, which may be made up. Refused, this is power-on again, unless the core trapped on it.
    */
   load(fd: number, size: number): StateRefusal | undefined {
-    const { core, interrupts, windows } = this.#parts;
+    const { core, windows } = this.#parts;
     const saved = stateRead(fd, size);
     if (!(saved instanceof SavedState)) return saved;
     if (!isSameController(core, saved)) return 'configuration';
@@ -84,7 +84,6 @@ export class Power {
       return 'damaged';
     }
     this.#config.resume();
-    interrupts.resume();
     return undefined;
   }
 

@@ -172,9 +172,13 @@ export class ControllerRig {
 
   /** What a VMM does: memory, bus master. */
   connect(): this {
-    for (const { gpa, length } of [LOW, HIGH]) this.memoryAdd(gpa, length);
+    this.memoryConnect();
     this.configWrite(CONFIG_COMMAND, COMMAND_BUS_MASTER | COMMAND_MEMORY_SPACE);
     return this;
+  }
+
+  memoryConnect(): void {
+    for (const { gpa, length } of [LOW, HIGH]) this.memoryAdd(gpa, length);
   }
 
   /** Two bytes of config space. */

@@ -96,12 +96,7 @@ function sealed(bytes: Buffer): Buffer {
 }
 
 function proceed(one: ControllerRig): void {
-  for (const [gpa, length] of [
-    [0n, BigInt(DATA_AT)],
-    [BigInt(DATA_AT), BigInt(DATA_AT)],
-  ] as const) {
-    one.memoryAdd(gpa, length);
-  }
+  one.memoryConnect();
   one.controller.proceed();
 }
 
@@ -130,9 +125,10 @@ test('queues, data, commands under way and their order go on in the next target'
   assert.equal(load(second.controller, bytes), undefined);
   assert.equal(second.register(nvme.REG_CSTS), nvme.CSTS_RDY);
   second.ring(1);
+  second.memoryConnect();
   for (let turn = 0; turn < 20; turn++) second.turn();
   assert.equal(second.driver.reap(1), 0, 'it has stopped still');
-  proceed(second);
+  second.controller.proceed();
   assert.equal(second.finish(1), 0);
   assert.ok(second.guest(DATA_AT, 4096).every((byte) => byte === 0x4d));
   second.driver.getFeatures(FID_INTERRUPT_COALESCING);
@@ -377,6 +373,18 @@ test('a state is saved only by a controller that has stopped', () => {
 });
 
 // ---- States that somebody made up ----
+
+test('of config space, a state has what can be written', () => {
+  const first = fixture.rig().up();
+  const bytes = save(first);
+  const space = first.controller.regionRead('config', 0, 256);
+  first.controller.disconnect(nothing);
+  bytes.fill(0xff, fileOffset(CALLER_BASE), fileOffset(CALLER_BASE) + 4096);
+  const second = fixture.rig({ after: first });
+  assert.equal(load(second.controller, sealed(bytes)), undefined);
+  const made = second.controller.regionRead('config', 0, 256);
+  for (const at of [0, 1, 2, 3, 8, 9, 10, 11, 0x34, 0x50]) assert.equal(made[at], space[at], `at ${at}`);
+});
 
 /** Parts of the image that the host or the core looks at: address, bytes. */
 const TARGETS: readonly [number, number][] = [
