@@ -8,12 +8,11 @@ import {
   REGION_COUNT,
   SLOT_COUNT,
 } from '../../assembly/abi/memory-map.ts';
-import { LEGACY_QUEUE_ENTRIES_MAX, LEGACY_QUEUE_PAIRS_MAX } from '../../assembly/spec/vhost-user.ts';
 import { INIT_OK } from '../../assembly/abi/records.ts';
 import { BlockError } from '../block/errors.ts';
 import { openBackend } from '../block/open.ts';
 import type { ServeOptions } from '../config/options.ts';
-import { listenFailure, type SocketProtocol } from '../config/socket-spec.ts';
+import { listenFailure } from '../config/socket-spec.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { Core } from '../core/core.ts';
 import { createLog, type Log } from '../log/log.ts';
@@ -37,11 +36,8 @@ import {
   type ToReactor,
 } from './messages.ts';
 
-/** The published front end of vhost-user-nvme was written against fewer and shorter queues than there can be. */
-const QUEUES: Readonly<Record<SocketProtocol, { ioQueuePairs: number; queueEntries: number }>> = {
-  'vfio-user': { ioQueuePairs: IO_QUEUE_PAIRS_MAX, queueEntries: QUEUE_ENTRIES_MAX },
-  'vhost-user-nvme': { ioQueuePairs: LEGACY_QUEUE_PAIRS_MAX, queueEntries: LEGACY_QUEUE_ENTRIES_MAX },
-};
+/** What every controller can have; a VMM may ask for less. */
+const QUEUES = { ioQueuePairs: IO_QUEUE_PAIRS_MAX, queueEntries: QUEUE_ENTRIES_MAX };
 
 /** A controller and the socket it is reached through. */
 interface Served {
@@ -116,7 +112,7 @@ function partsOf(
 ): Pick<ControllerParts, 'core' | 'native' | 'setup'> {
   const core = new Core({ windowCount: options.windows, addressOf: (view) => native.addressOf(view) });
   const setup = {
-    config: { ...plan.identity, ...QUEUES[plan.protocol], slots: SLOT_COUNT },
+    config: { ...plan.identity, ...QUEUES, slots: SLOT_COUNT },
     namespaces: plan.namespaces.map(({ record }) => record),
   };
   core.configure(setup.config, setup.namespaces);
