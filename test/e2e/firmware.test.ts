@@ -49,9 +49,10 @@ async function findObstacle(): Promise<string | undefined> {
   }
 }
 
-const skip = (await findObstacle()) ?? false;
+const obstacle = await findObstacle();
 
-function bootTests(firmware: Firmware, blockSize: 512 | 4096, attachment: Attachment): void {
+async function bootTests(firmware: Firmware, blockSize: 512 | 4096, attachment: Attachment): Promise<void> {
+  const skip = obstacle ?? (await attachment.unavailable()) ?? false;
   const name = `${firmware.name} boots from ${attachment.name}, ${String(blockSize)}-byte blocks`;
   describe(name, { timeout: 300_000, skip }, () => {
     const lab = new Lab();
@@ -125,6 +126,6 @@ function bootTests(firmware: Firmware, blockSize: 512 | 4096, attachment: Attach
 
 for (const attachment of ATTACHMENTS) {
   for (const firmware of FIRMWARES) {
-    for (const blockSize of BLOCK_SIZES) bootTests(firmware, blockSize, attachment);
+    for (const blockSize of BLOCK_SIZES) await bootTests(firmware, blockSize, attachment);
   }
 }

@@ -31,7 +31,8 @@ function halvesDigests(file: string): Promise<string[]> {
 }
 
 for (const attachment of ATTACHMENTS) {
-  describe(`a Linux guest on one controller, ${attachment.name}`, { timeout: 600_000 }, () => {
+  const skip = (await attachment.unavailable()) ?? false;
+  describe(`a Linux guest on one controller, ${attachment.name}`, { timeout: 600_000, skip }, () => {
     const lab = new Lab();
     let target: TargetProcess;
     let guest: Guest;
