@@ -1,5 +1,5 @@
-// Memory of the target's own in a guest's address space: where the data of a command that came with its data pass, above
-// all that a guest can have. A page behind it is the PRP list of that memory, which nobody can write.
+// Memory of the target's own in a guest's address space: where the data of a command that came with its data pass,
+// above all that a guest can have. A page behind it is the PRP list of that memory, which nobody can write.
 
 import * as fs from 'node:fs';
 import { PAGE_BYTES, PRP_ENTRY_BYTES } from '../../assembly/spec/nvme.ts';

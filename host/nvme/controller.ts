@@ -2,7 +2,6 @@
 // config space lies in the core's image, whose memory and storage the addon holds. Implements what front ends drive
 // (ResumableDevice) and what the reactor's loop drives (Driven).
 
-import { constants } from 'node:os';
 import { CALLER_BASE, CALLER_SIZE, QUEUE_COUNT } from '../../assembly/abi/memory-map.ts';
 import * as abi from '../../assembly/abi/records.ts';
 import { REG_CC, REG_CSTS } from '../../assembly/spec/nvme.ts';
@@ -12,18 +11,18 @@ import type { NativeController } from '../native.ts';
 import { CONFIG_SPACE_BYTES } from '../pci/config-space.ts';
 import type { Driven } from '../reactor/loop.ts';
 import type { Reactor } from '../reactor/reactor.ts';
-import {
-  DeviceError,
-  type CommandCompletion,
-  type CommandSet,
-  type ControllerLimits,
-  type DeviceRegion,
-  type InterruptKind,
-  type MemoryRegion,
-  type ResumableDevice,
-  type StateRefusal,
+import type {
+  CommandCompletion,
+  CommandSet,
+  ControllerLimits,
+  DeviceRegion,
+  InterruptKind,
+  MemoryRegion,
+  ResumableDevice,
+  StateRefusal,
 } from '../transport/device.ts';
 import { Bar0 } from './bar0.ts';
+import { busy } from './busy.ts';
 import { DirectControl } from './direct.ts';
 import { Drains } from './drains.ts';
 import { eventLog } from './events.ts';
@@ -258,11 +257,7 @@ export class Controller implements ResumableDevice, Driven {
   }
 
   doorbellsKicked(page: bigint | undefined): void {
-    const result = this.#core.doorbellsKick(page);
-    if (result === abi.POLL_OK) return;
-    if (result === abi.POLL_QUEUES_EXIST) throw busy('doorbells cannot move while I/O queues exist');
-    const { EINVAL } = constants.errno;
-    throw new DeviceError('DOORBELLS_INVALID', EINVAL, 'the page of doorbells does not lie on 4 KiB');
+    this.#direct.doorbellsKicked(page);
   }
 
   notifierMask(vector: number, masked: boolean): void {
@@ -303,8 +298,12 @@ export class Controller implements ResumableDevice, Driven {
   stateLoad(fd: number, size: number): StateRefusal | undefined {
     this.#powerOnCheck();
     const refusal = this.#power.load(fd, size);
-    if (refusal === undefined) this.#quiesce.hold();
-    this.#effects();
+    if (refusal === undefined) {
+      this.#quiesce.hold();
+      this.#effects();
+    }
+    // Whoever watches is not told of a core that another one takes the place of.
+    this.#trap.check(this.#power.resumed);
     return refusal;
   }
 
@@ -492,8 +491,4 @@ export class Controller implements ResumableDevice, Driven {
     this.#core.controllerFail();
     this.#effects();
   }
-}
-
-function busy(message: string): DeviceError {
-  return new DeviceError('CONTROLLER_BUSY', constants.errno.EBUSY, message);
 }

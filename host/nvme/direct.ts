@@ -1,10 +1,12 @@
 // A controller whose VMM keeps registers and admin queue itself: commands go in by calls, and their results come back
 // by calls. Nothing of it but the callbacks lies outside of the state image.
 
+import { constants } from 'node:os';
 import * as abi from '../../assembly/abi/records.ts';
 import * as nvme from '../../assembly/spec/nvme.ts';
 import type { Core } from '../core/core.ts';
-import type { CommandCompletion, CommandSet } from '../transport/device.ts';
+import { DeviceError, type CommandCompletion, type CommandSet } from '../transport/device.ts';
+import { busy } from './busy.ts';
 
 export class DirectControl {
   readonly #core: Core;
@@ -51,6 +53,15 @@ export class DirectControl {
   /** A second start while the controller runs changes nothing. */
   start(doorbells: bigint | undefined): void {
     if (this.#core.controllerStart() === abi.START_OK) this.#core.doorbellsPoll(doorbells);
+  }
+
+  /** Throws DeviceError EBUSY, EINVAL. */
+  doorbellsKicked(page: bigint | undefined): void {
+    const result = this.#core.doorbellsKick(page);
+    if (result === abi.POLL_OK) return;
+    if (result === abi.POLL_QUEUES_EXIST) throw busy('doorbells cannot move while I/O queues exist');
+    const { EINVAL } = constants.errno;
+    throw new DeviceError('DOORBELLS_INVALID', EINVAL, 'the page of doorbells does not lie on 4 KiB');
   }
 
   /** CC.EN = 0; commands that wait for their result end without one. */

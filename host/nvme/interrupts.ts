@@ -1,6 +1,6 @@
-// Interrupts of one controller: which eventfd the VMM gave for which vector, which vectors it masked, and what is still
-// owed to a vector that cannot be signalled at the moment. MSI-X vectors are messages and owed once, as in a Pending Bit
-// Array (PCI Express 6.1.4.5); INTx is a level, signalled again on unmask.
+// Interrupts of one controller: which eventfd the VMM gave for which vector, which vectors it masked, and what is
+// still owed to a vector that cannot be signalled at the moment. MSI-X vectors are messages and owed once, as in a
+// Pending Bit Array (PCI Express 6.1.4.5); INTx is a level, signalled again on unmask.
 
 import { constants } from 'node:os';
 import { native } from '../native.ts';

@@ -1,5 +1,5 @@
-// What a controller begins with: at power-on with the target's configuration or a VMM's limits, or with a state that was
-// saved. The core's image, config space and the number of vectors change here together.
+// What a controller begins with: at power-on with the target's configuration or a VMM's limits, or with a state that
+// was saved. The core's image, config space and the number of vectors change here together.
 
 import { CALLER_BASE, HEADER_BASE, SEGMENT_BASE } from '../../assembly/abi/memory-map.ts';
 import { INIT_OK } from '../../assembly/abi/records.ts';

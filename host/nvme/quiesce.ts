@@ -4,8 +4,8 @@
 //      ^                  │ nothing is under way
 //      └────proceed── STOPPED: the core is not polled any more <── hold (a state was loaded)
 //
-// What waits in the core when a controller has stopped (a command for its window, a completion for its queue's) waits in
-// the state image: it goes on after `proceed`, here or in the next target.
+// What waits in the core when a controller has stopped (a command for its window, a completion for its queue's) waits
+// in the state image: it goes on after `proceed`, here or in the next target.
 
 type Phase = 'running' | 'stopping' | 'stopped';
 

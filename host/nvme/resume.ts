@@ -13,7 +13,7 @@ import { IDCTRL_FR_BYTES } from '../../assembly/spec/nvme-identify.ts';
 import type { Core } from '../core/core.ts';
 import type { SavedState } from './state-file.ts';
 
-/** Parts of a state that the guest knows already, so they must be what this target has: all but the firmware revision. */
+/** What the guest knows already of the controller, so this target must have the same: all but the firmware revision. */
 const COMPARED: readonly (readonly [number, number])[] = [
   [CONFIG_BASE, CONFIG_BASE + CONFIG_FIRMWARE],
   [CONFIG_BASE + CONFIG_FIRMWARE + IDCTRL_FR_BYTES, CONFIG_BASE + CONFIG_SIZE],

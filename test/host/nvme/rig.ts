@@ -132,6 +132,8 @@ export class ControllerRig {
   /** Guest and storage, which may outlive this controller. */
   readonly side: Side;
   readonly #isOwner: boolean;
+  /** Where in guest memory doorbells are, if they are there. */
+  doorbellPage: number | undefined;
   driver: Driver;
 
   constructor({ directory, reactor, face = (real) => real, change = (setup) => setup, after }: RigOptions) {
@@ -223,6 +225,10 @@ export class ControllerRig {
   registerWrite(offset: number, value: number): void {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(value >>> 0);
+    if (offset >= nvme.REG_DOORBELLS && this.doorbellPage !== undefined) {
+      this.guest(this.doorbellPage + offset - nvme.REG_DOORBELLS, 4).set(bytes);
+      return;
+    }
     this.controller.regionWrite('bar0', offset, bytes, nothing);
   }
 

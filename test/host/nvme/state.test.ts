@@ -17,6 +17,7 @@ import {
   SLOT_BASE,
   SLOT_BYTES,
   SUBMISSION_QUEUE_BASE,
+  SUBMISSION_QUEUE_SIZE,
 } from '../../../assembly/abi/memory-map.ts';
 import * as nvme from '../../../assembly/spec/nvme.ts';
 import { CNS_CONTROLLER } from '../../../assembly/spec/nvme-identify.ts';
@@ -165,26 +166,12 @@ test('a page of doorbells goes on', () => {
   const page = 0x302000;
   const first = fixture.rig().connect();
   first.controller.doorbellsKicked(BigInt(page));
-  const kicks = (one: ControllerRig): void => {
-    // The guest's doorbells are stores to that page.
-    one.registerWrite = (offset, value) => {
-      if (offset < nvme.REG_DOORBELLS) {
-        Object.getPrototypeOf(one).registerWrite.call(one, offset, value);
-      } else {
-        new DataView(one.guest(page, 4096).buffer, one.guest(page, 4096).byteOffset).setUint32(
-          offset - nvme.REG_DOORBELLS,
-          value,
-          true,
-        );
-      }
-    };
-  };
-  kicks(first);
+  first.doorbellPage = page;
   first.enable();
   first.queueCreate();
   assert.equal(first.io('write', RAM), 0);
   const second = successor(first);
-  kicks(second);
+  second.doorbellPage = page;
   second.driver.data(DATA_AT, 4096).read(RAM, 0, 8);
   assert.ok(second.driver.submit(1) !== undefined);
   second.ring(1);
@@ -434,6 +421,44 @@ test('an image made up byte by byte fails its controller at most, and the next c
   t.diagnostic([...outcomes].map(([outcome, count]) => `${outcome}: ${count}`).join(', '));
   assert.ok((outcomes.get('accepted') ?? 0) > 0);
   assert.equal(holder.up().io('read', RAM), 0);
+});
+
+test('a state that the core traps on: the client goes on with another controller, as it configured the first', () => {
+  const bytes = save(fixture.rig().up());
+  const begin = fileOffset(SUBMISSION_QUEUE_BASE);
+  const rigs: ControllerRig[] = [];
+  const make = (): ControllerRig['controller'] => {
+    rigs.push(fixture.rig());
+    return (rigs.at(-1) as ControllerRig).controller;
+  };
+  const seat = new Seat(make, createLog({ level: 'error', json: false, write: () => undefined }));
+  const seen: number[] = [];
+  seat.statusWatch((csts) => seen.push(csts));
+  assert.equal(
+    load(seat, sealed(Buffer.from(bytes).fill(0xff, begin, begin + SUBMISSION_QUEUE_SIZE))),
+    'damaged',
+  );
+  assert.equal(rigs.length, 2);
+  assert.match((rigs[0] as ControllerRig).lines.join(''), /trapped on a state that the VMM brought/);
+  assert.deepEqual(
+    fs.readdirSync(fixture.directory).filter((name) => name.startsWith('doorbell-trap')),
+    [],
+    'its image is not kept: it is the VMM’s',
+  );
+  assert.equal(seen.length, 0, 'CSTS is 0, as before');
+  assert.equal(load(seat, bytes), undefined, 'a good one');
+  assert.equal(seen.at(-1), nvme.CSTS_RDY);
+  seat.disconnect(nothing);
+  const limits = { ioQueuePairs: 2, queueEntries: undefined, serial: undefined };
+  seat.configure(limits);
+  const other = Buffer.from(bytes);
+  Buffer.from(rigs[1]?.core.bytes.subarray(CONFIG_BASE, CONFIG_BASE + 4096) ?? []).copy(
+    other,
+    fileOffset(CONFIG_BASE),
+  );
+  assert.equal(load(seat, sealed(other.fill(0xff, begin, begin + SUBMISSION_QUEUE_SIZE))), 'damaged');
+  assert.equal(rigs.length, 3);
+  assert.equal(seat.interruptCount('msix'), 3, 'its limits');
 });
 
 /** What a client does with a controller that has taken a state over; nothing of it may throw. */
