@@ -156,8 +156,8 @@ export interface ResumableDevice extends DirectDevice {
   /** Writes the state into the file with the mark of a completed drain. Only after `quiesce` was done with `true`. */
   stateSave(fd: number): void;
   /**
-   * Goes on from the state in the file, of which `size` bytes count, quiesced, without memory, notifiers and doorbell page until the caller
-   * gives them anew. Refused, the controller is at power-on state. Only at power-on state.
+   * Goes on from the state in the file, of which `size` bytes count, quiesced, without memory, notifiers and doorbell
+   * page until the caller gives them anew. Refused, the controller is at power-on state. Only at power-on state.
    */
   stateLoad(fd: number, size: number): StateRefusal | undefined;
 }

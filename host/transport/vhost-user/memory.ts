@@ -1,5 +1,5 @@
-// The memory that a front end has handed over: its guest's, region by region or as a table, and one stretch of doorbells
-// above all that a guest can have. Descriptors are closed as soon as the device has mapped them.
+// The memory that a front end has handed over: its guest's, region by region or as a table, and one stretch of
+// doorbells above all that a guest can have. Descriptors are closed as soon as the device has mapped them.
 
 import type { Device } from '../device.ts';
 import { attempt } from './attempt.ts';

@@ -1,5 +1,5 @@
-// One front end's session: a state machine without I/O. `handle` takes a whole message with its descriptors, gives it to
-// the dialect that the first message chose, and sends what comes of it through an injected function. It owns every
+// One front end's session: a state machine without I/O. `handle` takes a whole message with its descriptors, gives it
+// to the dialect that the first message chose, and sends what comes of it through an injected function. It owns every
 // descriptor it is given, from the call on.
 //
 // One message at a time: what follows waits, `ready` is false, until the effect of the one before is complete. So

@@ -1,7 +1,7 @@
 /**
  * What the tests of both protocols' sessions share: numbers as bytes, a Device that records its calls, and what can be
- * seen of a session: replies, closed descriptors, lines of its log. Descriptors are made-up numbers here: each is either
- * closed by the session or taken by the device.
+ * seen of a session: replies, closed descriptors, lines of its log. Descriptors are made-up numbers here: each is
+ * either closed by the session or taken by the device.
  */
 import assert from 'node:assert/strict';
 import { createLog, type Log } from '../../../host/log/log.ts';

@@ -1,6 +1,6 @@
-// The socket of SET_BACKEND_REQ_FD, on which the target tells a front end what it did not ask for. Each message says how
-// things stand, so only the newest counts: to a front end that does not read, one is kept, and those before are dropped.
-// Nothing is read from it, and a front end that closes it has lost interest, which is its right.
+// The socket of SET_BACKEND_REQ_FD, on which the target tells a front end what it did not ask for. Each message says
+// how things stand, so only the newest counts: for a front end that does not read, one is kept, and those before are
+// dropped. Nothing is read from it, and a front end that closes it has lost interest, which is its right.
 
 import { native, type MessageSocket } from '../../../native.ts';
 import type { ReactorPort, Watch } from '../../reactor-port.ts';

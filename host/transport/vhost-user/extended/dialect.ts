@@ -1,6 +1,6 @@
-// The extended dialect of vhost-user-nvme (docs/protocol/vhost-user-nvme.md): the whole controller is in the target. The
-// front end is a PCI function in a VMM that shares doorbells and memory, and keeps the state of the controller while
-// there is no target. Here: what is agreed on, which request goes where, and how it is answered.
+// The extended dialect of vhost-user-nvme (docs/protocol/vhost-user-nvme.md): the whole controller is in the target.
+// The front end is a PCI function in a VMM that shares doorbells and memory, and keeps the state of the controller
+// while there is no target. Here: what is agreed on, which request goes where, and how it is answered.
 
 import * as spec from '../../../../assembly/spec/vhost-user-nvme.ts';
 import * as standard from '../../../../assembly/spec/vhost-user.ts';

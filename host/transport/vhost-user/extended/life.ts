@@ -60,8 +60,8 @@ export class Life {
   }
 
   /**
-   * Leaves the controller at rest and its state in the file that the front end has, if it has one. What is under way has
-   * the time that a quiesce has; if it takes longer there is no state.
+   * Leaves the controller at rest and its state in the file that the front end has, if it has one. What is under way
+   * has the time that a quiesce has; if it takes longer there is no state.
    */
   drain(then: () => void): void {
     const { device, log } = this.#options;

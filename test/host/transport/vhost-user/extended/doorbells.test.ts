@@ -1,4 +1,4 @@
-/** SET_DOORBELL and SET_DOORBELL_PAGE. */
+/** SET_DOORBELL and SET_DOORBELL_PAGE: doorbells one by one, or in a page that is shared. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DeviceError } from '../../../../../host/transport/device.ts';

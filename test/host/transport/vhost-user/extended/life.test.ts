@@ -1,4 +1,4 @@
-/** RESET and QUIESCE. */
+/** RESET and QUIESCE: what they wait for, and what they leave as it is. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EINVAL, u64 } from '../../fixture.ts';

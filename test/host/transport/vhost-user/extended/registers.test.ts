@@ -1,4 +1,4 @@
-/** GET_REGISTER, SET_REGISTER, SET_FUNCTION. */
+/** GET_REGISTER, SET_REGISTER, SET_FUNCTION: accesses that are none, and effects that take time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EINVAL, u16, u32, u64 } from '../../fixture.ts';
