@@ -38,10 +38,12 @@ export class TargetProcess {
       this.#errors.push(line);
       if (line.startsWith('{')) this.log.push(JSON.parse(line) as Record<string, unknown>);
     });
+    const end = (): void => void this.#child.kill('SIGKILL');
+    process.once('exit', end);
     this.#child.on('exit', () => {
+      process.off('exit', end);
       this.#wake();
     });
-    process.once('exit', () => this.#child.kill('SIGKILL'));
   }
 
   /** Resolves when the target listens. */
