@@ -18,8 +18,9 @@ import type { Progress } from './setup-error.ts';
 /** The one program that is compiled. */
 export const PROGRAM = 'qemu-system-x86_64';
 
-/** Lines of a failed step's output that are shown. */
+/** Lines of a failed step's output that are shown, and characters of each: command lines of compilers are long. */
 const OUTPUT_LINES = 60;
+const OUTPUT_COLUMNS = 200;
 
 /** Directories in a tree. */
 const SOURCE = 'source';
@@ -31,7 +32,7 @@ export class BuildError extends Error {
     const lines = output.trimEnd().split('\n');
     const first = lines.findIndex((line) => line.startsWith('FAILED:'));
     const shown = first < 0 ? lines.slice(-OUTPUT_LINES) : lines.slice(first, first + OUTPUT_LINES);
-    super(`${step} failed:\n${shown.join('\n')}`);
+    super([`${step} failed:`, ...shown.map((line) => line.slice(0, OUTPUT_COLUMNS))].join('\n'));
     this.name = 'BuildError';
   }
 }
