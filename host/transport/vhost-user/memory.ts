@@ -12,8 +12,6 @@ export class SessionMemory {
   /** The guest's, by address. */
   readonly #regions = new Map<bigint, MemoryTableRegion>();
   #doorbells: MemoryTableRegion | undefined;
-  /** Descriptors of memory that waits for older memory to be let go. */
-  #awaiting: number[] = [];
   #closed = false;
 
   constructor(device: Device, closeFd: (fd: number) => void) {
@@ -40,7 +38,7 @@ export class SessionMemory {
     fds: number[],
     done: (error: ProtocolError | undefined) => void,
   ): void {
-    const own = this.#await(fds);
+    const own = fds.splice(0);
     this.#removeAll(() => {
       const error = this.#closed ? undefined : this.#addAll(table, own);
       this.#closeAll(own);
@@ -70,7 +68,7 @@ export class SessionMemory {
     fds: number[],
     done: (error: ProtocolError | undefined) => void,
   ): void {
-    const own = this.#await(fds);
+    const own = fds.splice(0);
     const old = this.#doorbells === undefined ? [] : [this.#doorbells];
     this.#doorbells = undefined;
     this.#unmap(old, () => {
@@ -84,18 +82,12 @@ export class SessionMemory {
   /** The device drops all of it. */
   close(): void {
     this.#closed = true;
-    this.#closeAll(this.#awaiting);
     this.#regions.clear();
     this.#doorbells = undefined;
   }
 
-  #await(fds: number[]): number[] {
-    this.#awaiting = fds.splice(0);
-    return this.#awaiting;
-  }
-
-  #closeAll(fds: number[]): void {
-    for (const fd of fds.splice(0)) this.#closeFd(fd);
+  #closeAll(fds: readonly number[]): void {
+    for (const fd of fds) this.#closeFd(fd);
   }
 
   /** Adds all regions or stops at the first that is refused. */
