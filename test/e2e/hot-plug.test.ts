@@ -36,7 +36,7 @@ describe('hot plug, vhost-user-nvme', { timeout: 400_000, skip }, () => {
       extra: [
         ...(attached.extra ?? []),
         ...['-m', '1G,slots=2,maxmem=4G'],
-        ...['-device', 'pcie-root-port,id=port,chassis=1,slot=1'],
+        ...['-device', 'pcie-root-port,id=port0,chassis=1,slot=1'],
       ],
     });
   });
@@ -87,7 +87,7 @@ describe('hot plug, vhost-user-nvme', { timeout: 400_000, skip }, () => {
         driver: VHOST_USER_NVME.driver,
         id: 'hot',
         chardev: 'hot',
-        bus: 'port',
+        bus: 'port0',
       });
       await lab.step(() =>
         guest.check(
