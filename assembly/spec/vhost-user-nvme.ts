@@ -50,6 +50,8 @@ export const REQUEST_SET_STATE = 0x40e;
 
 /** From the back end, on the socket of SET_BACKEND_REQ_FD: CSTS has changed. */
 export const BACKEND_STATUS = 0x480;
+/** Likewise: doorbells of I/O queues are in guest memory now (Doorbell Buffer Config), or no more. */
+export const BACKEND_SHADOW_DOORBELLS = 0x481;
 
 // ---- Replies to private requests ---------------------------------------------------------------------------------
 
@@ -175,6 +177,10 @@ export const STATE_DAMAGED = 5;
 export const STATUS_CSTS = 0; // u32
 export const STATUS_RESERVED = 4; // u32
 export const STATUS_BYTES = 8;
+
+export const SHADOW_DOORBELLS_ON = 0; // u32: 1 or 0
+export const SHADOW_DOORBELLS_RESERVED = 4; // u32
+export const SHADOW_DOORBELLS_BYTES = 8;
 
 /** The largest payload of either direction. */
 export const EXTENDED_PAYLOAD_BYTES_MAX = 65608;

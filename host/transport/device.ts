@@ -145,8 +145,12 @@ export interface ResumableDevice extends DirectDevice {
   doorbellsKicked(page: bigint | undefined): void;
   /** Masks or unmasks a vector: what is raised meanwhile is signalled once at unmask. */
   notifierMask(vector: number, masked: boolean): void;
-  /** `changed` is called with CSTS after every change of it, until `disconnect`. */
-  statusWatch(changed: (csts: number) => void): void;
+  /**
+   * `changed` is called after every change of CSTS, and whenever doorbells of I/O queues have moved to the guest's own
+   * memory (Doorbell Buffer Config, a state that was loaded) or back, until `disconnect`. Where the second value is
+   * left out they have not moved.
+   */
+  statusWatch(changed: (csts: number, shadowDoorbells?: boolean) => void): void;
   /** Stops fetching; `done` comes when no request is under way any more, after 3 s at the latest with `false`. */
   quiesce(done: (drained: boolean) => void): void;
   /** Ends a quiesce. */

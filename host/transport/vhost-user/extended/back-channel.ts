@@ -1,10 +1,13 @@
 // The socket of SET_BACKEND_REQ_FD, on which the target tells a front end what it did not ask for. Each message says
-// how things stand, so only the newest counts: for a front end that does not read, one is kept, and those before are
-// dropped. Nothing is read from it, and a front end that closes it has lost interest, which is its right.
+// how things stand, so only the newest of a kind counts: for a front end that does not read, one of each is kept, and
+// those before are dropped. Nothing is read from it, and a front end that closes it has lost interest, which is its
+// right.
 
+import { HEADER_REQUEST } from '../../../../assembly/spec/vhost-user.ts';
 import { native, type MessageSocket } from '../../../native.ts';
 import type { ReactorPort, Watch } from '../../reactor-port.ts';
 import { VHOST_USER_FRAMING } from '../framing.ts';
+import { viewOf } from '../messages/header.ts';
 
 export interface BackChannel {
   send(bytes: Uint8Array): void;
@@ -18,8 +21,8 @@ export class SocketBackChannel implements BackChannel {
   readonly #reactor: ReactorPort;
   #socket: MessageSocket | undefined;
   #watch: Watch | undefined;
-  /** What is sent once the socket has taken all before. */
-  #newest: Uint8Array | undefined;
+  /** What is sent once the socket has taken all before, by its request. */
+  readonly #newest = new Map<number, Uint8Array>();
 
   constructor(fd: number, first: Uint8Array, reactor: ReactorPort) {
     this.#reactor = reactor;
@@ -34,7 +37,9 @@ export class SocketBackChannel implements BackChannel {
   }
 
   send(bytes: Uint8Array): void {
-    this.#newest = bytes;
+    const request = viewOf(bytes).getUint32(HEADER_REQUEST, true);
+    this.#newest.delete(request);
+    this.#newest.set(request, bytes);
     this.#flush();
   }
 
@@ -43,14 +48,14 @@ export class SocketBackChannel implements BackChannel {
     this.#watch = undefined;
     this.#socket?.close();
     this.#socket = undefined;
-    this.#newest = undefined;
+    this.#newest.clear();
   }
 
   #flush(): void {
     try {
-      if (this.#socket?.flush() === true && this.#newest !== undefined) {
-        const bytes = this.#newest;
-        this.#newest = undefined;
+      for (const [request, bytes] of this.#newest) {
+        if (this.#socket?.flush() !== true) break;
+        this.#newest.delete(request);
         this.#socket.send(bytes);
       }
     } catch {

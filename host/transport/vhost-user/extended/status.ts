@@ -1,10 +1,11 @@
-// What the front end knows of CSTS: all of its changes, in order, each before the reply to the request that caused it.
+// What the front end knows of CSTS, and of where doorbells are: all changes, each before the reply to the request that
+// caused it.
 
 import * as nvme from '../../../../assembly/spec/nvme.ts';
 import type { ResumableDevice } from '../../device.ts';
 import { viewOf } from '../messages/header.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
-import { encodeStatus } from '../messages/registers.ts';
+import { encodeShadowDoorbells, encodeStatus } from '../messages/registers.ts';
 import type { BackChannel, BackChannelOpen } from './back-channel.ts';
 
 const CSTS_BYTES = 4;
@@ -15,11 +16,16 @@ export class Status {
   #channel: BackChannel | undefined;
   /** As it was told last. */
   #csts: number | undefined;
+  /** Doorbells of I/O queues are in the guest's own memory. */
+  #shadow = false;
 
   constructor(device: ResumableDevice, open: BackChannelOpen) {
     this.#device = device;
     this.#open = open;
-    device.statusWatch((csts) => this.#tell(csts));
+    device.statusWatch((csts, shadow) => {
+      this.#tell(csts);
+      if (shadow !== undefined && shadow !== this.#shadow) this.#tellShadow(shadow);
+    });
   }
 
   /** Tells on this socket from now on, at once for the first time. Takes the descriptor. */
@@ -30,6 +36,7 @@ export class Status {
       this.close();
       this.#channel = channel;
       this.#csts = csts;
+      if (this.#shadow) this.#tellShadow(true);
       return undefined;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -55,5 +62,10 @@ export class Status {
     if (csts === this.#csts) return;
     this.#csts = csts;
     this.#channel?.send(encodeStatus(csts));
+  }
+
+  #tellShadow(isOn: boolean): void {
+    this.#shadow = isOn;
+    this.#channel?.send(encodeShadowDoorbells(isOn));
   }
 }

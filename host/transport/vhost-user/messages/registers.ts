@@ -1,5 +1,5 @@
-// Registers and PCI function: GET_REGISTER, SET_REGISTER, SET_FUNCTION, SET_DOORBELL, and BACKEND_STATUS, which tells
-// of one.
+// Registers and PCI function: GET_REGISTER, SET_REGISTER, SET_FUNCTION, SET_DOORBELL, and what the back end tells of
+// them: BACKEND_STATUS, BACKEND_SHADOW_DOORBELLS.
 
 import * as nvme from '../../../../assembly/spec/nvme.ts';
 import * as spec from '../../../../assembly/spec/vhost-user-nvme.ts';
@@ -86,12 +86,23 @@ export function parseDoorbell(payload: Uint8Array, queuePairs: number): Register
   return { offset: nvme.REG_DOORBELLS + offset, bytes };
 }
 
-/** BACKEND_STATUS is a request of the back end: its flags are those of one. */
 export function encodeStatus(csts: number): Uint8Array {
-  const view = reply(spec.BACKEND_STATUS, spec.STATUS_BYTES);
-  view.setUint32(HEADER_FLAGS, FLAG_VERSION, true);
+  const view = backendRequest(spec.BACKEND_STATUS, spec.STATUS_BYTES);
   view.setUint32(HEADER_BYTES + spec.STATUS_CSTS, csts, true);
   return new Uint8Array(view.buffer);
+}
+
+export function encodeShadowDoorbells(isOn: boolean): Uint8Array {
+  const view = backendRequest(spec.BACKEND_SHADOW_DOORBELLS, spec.SHADOW_DOORBELLS_BYTES);
+  view.setUint32(HEADER_BYTES + spec.SHADOW_DOORBELLS_ON, isOn ? 1 : 0, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** What the back end sends of its own accord is a request: its flags are those of one. */
+function backendRequest(request: number, payloadBytes: number): DataView<ArrayBuffer> {
+  const view = reply(request, payloadBytes);
+  view.setUint32(HEADER_FLAGS, FLAG_VERSION, true);
+  return view;
 }
 
 export function reserved(what: string): ProtocolError {

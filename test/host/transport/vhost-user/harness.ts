@@ -107,7 +107,8 @@ export class RecordingResumableDevice extends RecordingDevice implements Resumab
   refusal: StateRefusal | undefined;
   /** What a quiesce comes to. */
   drained = true;
-  #statusChanged: ((csts: number) => void) | undefined;
+  #statusChanged: ((csts: number, shadowDoorbells?: boolean) => void) | undefined;
+  #shadow = false;
   #csts = 0;
 
   get csts(): number {
@@ -117,7 +118,13 @@ export class RecordingResumableDevice extends RecordingDevice implements Resumab
   /** Changes CSTS, and tells who watches it. */
   set csts(value: number) {
     this.#csts = value;
-    this.#statusChanged?.(value);
+    this.#statusChanged?.(value, this.#shadow);
+  }
+
+  /** Moves doorbells to the guest's own memory, or back. */
+  set shadowDoorbells(isOn: boolean) {
+    this.#shadow = isOn;
+    this.#statusChanged?.(this.#csts, isOn);
   }
 
   /** Changes CSTS and tells nobody yet. */
@@ -153,7 +160,7 @@ export class RecordingResumableDevice extends RecordingDevice implements Resumab
     this.calls.push(`${masked ? 'mask' : 'unmask'} ${vector}`);
   }
 
-  statusWatch(changed: (csts: number) => void): void {
+  statusWatch(changed: (csts: number, shadowDoorbells?: boolean) => void): void {
     this.#statusChanged = changed;
   }
 

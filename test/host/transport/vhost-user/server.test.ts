@@ -154,16 +154,23 @@ test('the back channel brings CSTS; of what is not read only the newest stays', 
   const status = (csts: number): string => message(0x480, u32(csts, 0)).toString('hex');
   assert.equal(answerOf(ours), status(0));
   const changes = 100_000;
-  for (let csts = 1; csts <= changes; csts++) device.csts = csts;
+  for (let csts = 1; csts <= changes; csts++) {
+    device.csts = csts;
+    if (csts === changes / 2) device.shadowDoorbells = true;
+  }
+  const shadow = message(0x481, u32(1, 0)).toString('hex');
+  let shadows = 0;
   let last = '';
   let count = 0;
   for (; ; count++) {
     run();
     const one = ours.receive();
     if (!one) break;
-    last = one.bytes.toString('hex');
+    if (one.bytes.toString('hex') === shadow) shadows += 1;
+    else last = one.bytes.toString('hex');
   }
   assert.equal(last, status(changes));
+  assert.equal(shadows, 1, 'the newest of each kind');
   assert.ok(count < changes / 2, `${count} were kept`);
 });
 

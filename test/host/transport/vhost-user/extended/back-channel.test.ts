@@ -56,6 +56,22 @@ test('a descriptor that is no socket is refused, and the old one stays', () => {
   fixture.close();
 });
 
+test('it is told that doorbells are in guest memory, and that they are not', () => {
+  const fixture = ExtendedFixture.agreed();
+  fixture.accepts(21, Buffer.alloc(0), [30]);
+  fixture.device.shadowDoorbells = true;
+  fixture.device.csts = 1;
+  fixture.device.shadowDoorbells = true;
+  assert.deepEqual(fixture.shadows, [1]);
+  fixture.replies();
+  fixture.accepts(21, Buffer.alloc(0), [31]);
+  assert.deepEqual(fixture.shadows, [1, 1], 'another socket is told anew');
+  fixture.device.shadowDoorbells = false;
+  assert.deepEqual(fixture.shadows, [1, 1, 0]);
+  assert.deepEqual(fixture.statuses, [0, 1, 1]);
+  fixture.close();
+});
+
 test('other shapes', () => {
   ExtendedFixture.agreed().refusesOtherShapes(21, Buffer.alloc(0), [1]);
 });

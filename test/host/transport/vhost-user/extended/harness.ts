@@ -35,6 +35,8 @@ export class ExtendedFixture extends SessionFixture<ProtocolError> {
   readonly sentFds: number[] = [];
   /** CSTS as the back channel told it, in place among the replies. */
   readonly statuses: number[] = [];
+  /** Where doorbells are, as the back channel told it. */
+  readonly shadows: number[] = [];
   readonly watched = new Map<number, () => void>();
   readonly read: number[] = [];
   readonly noEventfds = new Set<number>();
@@ -159,8 +161,14 @@ export class ExtendedFixture extends SessionFixture<ProtocolError> {
   #channel(fd: number, first: Uint8Array): { send: (bytes: Uint8Array) => void; close: () => void } {
     const send = (bytes: Uint8Array): void => {
       const whole = Buffer.from(bytes);
-      assert.equal(whole.toString('hex', 0, 12), u32(0x480, 1, 8).toString('hex'), 'a request of 8 bytes');
+      const request = whole.readUInt32LE(0);
+      assert.equal(whole.toString('hex', 4, 12), u32(1, 8).toString('hex'), 'a request of 8 bytes');
       assert.equal(whole.readUInt32LE(16), 0);
+      if (request === 0x481) {
+        this.shadows.push(whole.readUInt32LE(12));
+        return;
+      }
+      assert.equal(request, 0x480);
       this.statuses.push(whole.readUInt32LE(12));
       this.sent.push(`status ${whole.readUInt32LE(12)}`);
     };

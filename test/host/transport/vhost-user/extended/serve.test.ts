@@ -1,6 +1,6 @@
 /**
- * A target as its users run it, with a front end of the extended dialect: I/O by page and kick, sleep while the guest is
- * idle, an ordered restart that the guest does not notice, and the state of a target that died, which is refused.
+ * A target as its users run it, with a front end of the extended dialect: I/O by page and kick, sleep while the guest
+ * is idle, an ordered restart that the guest does not notice, and the state of a target that died, which is refused.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
