@@ -46,7 +46,6 @@
 #include "hw/qdev-properties-system.h"
 #include "io/channel-socket.h"
 #include "migration/blocker.h"
-#include "migration/vmstate.h"
 #include "system/hostmem.h"
 #include "system/kvm.h"
 #include "system/runstate.h"
@@ -264,52 +263,29 @@ static const char *vun_name(VhostUserNvme *s)
 
 static const char *vun_request_name(uint32_t request)
 {
-    switch (request) {
-    case VUN_GET_FEATURES:
-        return "GET_FEATURES";
-    case VUN_SET_FEATURES:
-        return "SET_FEATURES";
-    case VUN_SET_OWNER:
-        return "SET_OWNER";
-    case VUN_GET_PROTOCOL_FEATURES:
-        return "GET_PROTOCOL_FEATURES";
-    case VUN_SET_PROTOCOL_FEATURES:
-        return "SET_PROTOCOL_FEATURES";
-    case VUN_SET_BACKEND_REQ_FD:
-        return "SET_BACKEND_REQ_FD";
-    case VUN_GET_MAX_MEM_SLOTS:
-        return "GET_MAX_MEM_SLOTS";
-    case VUN_ADD_MEM_REG:
-        return "ADD_MEM_REG";
-    case VUN_REM_MEM_REG:
-        return "REM_MEM_REG";
-    case VUN_GET_CONTROLLER:
-        return "GET_CONTROLLER";
-    case VUN_SET_CONTROLLER:
-        return "SET_CONTROLLER";
-    case VUN_GET_REGISTER:
-        return "GET_REGISTER";
-    case VUN_SET_REGISTER:
-        return "SET_REGISTER";
-    case VUN_SET_FUNCTION:
-        return "SET_FUNCTION";
-    case VUN_SET_DOORBELL_PAGE:
-        return "SET_DOORBELL_PAGE";
-    case VUN_SET_KICK:
-        return "SET_KICK";
-    case VUN_SET_NOTIFIER:
-        return "SET_NOTIFIER";
-    case VUN_RESET:
-        return "RESET";
-    case VUN_QUIESCE:
-        return "QUIESCE";
-    case VUN_GET_STATE:
-        return "GET_STATE";
-    case VUN_SET_STATE:
-        return "SET_STATE";
-    default:
-        return "unknown";
+    static const struct {
+        uint32_t request;
+        const char *name;
+    } names[] = {
+#define NAME(name) { VUN_##name, #name }
+        NAME(GET_FEATURES), NAME(SET_FEATURES), NAME(SET_OWNER),
+        NAME(GET_PROTOCOL_FEATURES), NAME(SET_PROTOCOL_FEATURES),
+        NAME(SET_BACKEND_REQ_FD), NAME(GET_MAX_MEM_SLOTS),
+        NAME(ADD_MEM_REG), NAME(REM_MEM_REG), NAME(GET_CONTROLLER),
+        NAME(SET_CONTROLLER), NAME(GET_REGISTER), NAME(SET_REGISTER),
+        NAME(SET_FUNCTION), NAME(SET_DOORBELL_PAGE), NAME(SET_KICK),
+        NAME(SET_NOTIFIER), NAME(RESET), NAME(QUIESCE), NAME(GET_STATE),
+        NAME(SET_STATE),
+#undef NAME
+    };
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(names); i++) {
+        if (names[i].request == request) {
+            return names[i].name;
+        }
     }
+    return "unknown";
 }
 
 static const char *vun_strerror(uint64_t result)
@@ -2077,6 +2053,11 @@ static void vun_cleanup(VhostUserNvme *s)
         msix_uninit(pci_dev, &s->bar, &s->bar);
         s->msix_initialized = false;
     }
+    if (memory_region_size(&s->bar)) {
+        /* They hold references to the device. */
+        memory_region_del_subregion(&s->bar, &s->registers);
+        memory_region_del_subregion(&s->bar, &s->doorbells);
+    }
     if (pci_dev->exp.exp_cap) {
         pcie_cap_exit(pci_dev);
     }
@@ -2222,11 +2203,6 @@ static void vun_exit(PCIDevice *pci_dev)
     vun_cleanup(s);
 }
 
-static const VMStateDescription vun_vmstate = {
-    .name = TYPE_VHOST_USER_NVME,
-    .unmigratable = 1,
-};
-
 static const Property vun_properties[] = {
     DEFINE_PROP_CHR("chardev", VhostUserNvme, chr),
     DEFINE_PROP_UINT32("num-io-queues", VhostUserNvme, num_io_queues, 0),
@@ -2257,7 +2233,6 @@ static void vun_class_init(ObjectClass *klass, void *data)
     pc->config_write = vun_config_write;
     pc->class_id = PCI_CLASS_STORAGE_EXPRESS;
     dc->desc = "NVMe controller in a vhost-user-nvme target";
-    dc->vmsd = &vun_vmstate;
     device_class_set_legacy_reset(dc, vun_reset);
     device_class_set_props(dc, vun_properties);
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
