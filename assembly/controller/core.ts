@@ -9,6 +9,7 @@ import {
   WINDOW_COUNT_MIN,
 } from '../abi/memory-map.ts';
 import {
+  EVENT_SHADOW_DOORBELLS,
   HEADER_ABI_VERSION,
   HEADER_IMAGE_BYTES,
   HEADER_MAGIC,
@@ -23,10 +24,12 @@ import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../abi/version.ts';
 import { regionAdd, regionRemove, regionsClear } from '../guest/regions.ts';
 import { Guest } from '../guest/state.ts';
 import { windowsClear } from '../guest/windows.ts';
+import { eventRecord } from '../queue/event-records.ts';
 import { queuesInit } from '../queue/lifecycle.ts';
 import { queuesResume } from '../queue/resume.ts';
 import { walksRestart } from '../queue/slots.ts';
 import { controller } from '../wire/controller.ts';
+import { Scheduler } from '../wire/queue.ts';
 import { controllerInit, controllerResume } from './state.ts';
 
 const MAGIC: u64 = (<u64>IMAGE_MAGIC_LO) | ((<u64>IMAGE_MAGIC_HI) << 32);
@@ -58,6 +61,8 @@ export function coreResume(windowBase: u32, windowCount: u32): u32 {
   if (result != INIT_OK) return result;
   memoryBegin(windowBase, windowCount);
   queuesResume();
+  const s = Scheduler.get();
+  if (s.events != 0) eventRecord(EVENT_SHADOW_DOORBELLS, 0, 0, 0, 0, 0, s.shadowBase);
   // Whatever waits has another try at the next poll, which is due before any sleep.
   Guest.get().missRefused = 1;
   return INIT_OK;

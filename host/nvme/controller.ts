@@ -34,7 +34,7 @@ import { Power } from './power.ts';
 import { Quiesce } from './quiesce.ts';
 import { resultsName } from './results.ts';
 import { STATE_BYTES } from './state-file.ts';
-import { StatusWatch } from './status.ts';
+import { StatusWatch, type StatusChanged } from './status.ts';
 import { TrapLog } from './trap.ts';
 import { WindowFiller } from './windows.ts';
 
@@ -264,7 +264,7 @@ export class Controller implements ResumableDevice, Driven {
     this.#interrupts.mask(vector, masked);
   }
 
-  statusWatch(changed: (csts: number) => void): void {
+  statusWatch(changed: StatusChanged): void {
     this.#status.watch(changed);
   }
 
@@ -454,7 +454,11 @@ export class Controller implements ResumableDevice, Driven {
     const interrupts = this.#core.interruptsTake();
     if (interrupts > 0) this.#interruptsRaise(interrupts);
     const events = this.#core.eventsTake();
-    for (let index = 0; index < events; index++) eventLog(this.#log, this.#core.event(index));
+    for (let index = 0; index < events; index++) {
+      const event = this.#core.event(index);
+      this.#status.note(event.type);
+      eventLog(this.#log, event);
+    }
     this.#trap.check(this.#power.resumed);
     this.#status.check();
   }

@@ -14,6 +14,7 @@ import type {
   StateRefusal,
 } from '../transport/device.ts';
 import type { Controller, ControllerStatistics } from './controller.ts';
+import type { StatusChanged } from './status.ts';
 
 export class Seat implements ResumableDevice, Driven {
   readonly #make: () => Controller;
@@ -23,7 +24,7 @@ export class Seat implements ResumableDevice, Driven {
   #holder: Controller;
   /** What the client wants of whoever holds the seat. */
   #limits: ControllerLimits | undefined;
-  #watch: ((csts: number) => void) | undefined;
+  #watch: StatusChanged | undefined;
 
   /** `make` creates a controller at power-on state, with its storage attached. */
   constructor(make: () => Controller, log: Log) {
@@ -138,7 +139,7 @@ export class Seat implements ResumableDevice, Driven {
     this.#holder.notifierMask(vector, masked);
   }
 
-  statusWatch(changed: (csts: number) => void): void {
+  statusWatch(changed: StatusChanged): void {
     this.#watch = changed;
     this.#holder.statusWatch(changed);
   }

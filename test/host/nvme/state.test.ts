@@ -162,6 +162,25 @@ function successorOf(one: ControllerRig): ControllerRig {
   return next;
 }
 
+test('whoever watches is told of shadow doorbells: when they begin, when they go on, when they end', () => {
+  const first = fixture.rig().up();
+  const before: boolean[] = [];
+  first.controller.statusWatch((_, shadowDoorbells) => before.push(shadowDoorbells));
+  first.driver.doorbellBuffers(SHADOW, EVENT_INDEX);
+  first.admin();
+  first.driver.doorbellBuffersUse(SHADOW, EVENT_INDEX);
+  assert.deepEqual(before, [true]);
+  const bytes = save(first);
+  first.controller.disconnect(nothing);
+  const second = fixture.rig({ after: first });
+  const seen: boolean[] = [];
+  second.controller.statusWatch((_, shadowDoorbells) => seen.push(shadowDoorbells));
+  assert.equal(load(second.controller, bytes), undefined);
+  assert.deepEqual(seen, [true]);
+  second.registerWrite(nvme.REG_CC, 0);
+  assert.deepEqual(seen, [true, false]);
+});
+
 test('a page of doorbells goes on', () => {
   const page = 0x302000;
   const first = fixture.rig().connect();
