@@ -13,7 +13,7 @@
  * The target is not trusted to be correct: whatever it sends that is not as
  * it has to be ends the connection, and nothing else.  What it does not
  * answer holds up a vCPU for VUN_READ_MS (a register read) or VUN_WAIT_MS
- * (resets, removal of memory, bus mastering switched off) at most.
+ * (resets, removal of memory, writes to configuration space) at most.
  *
  * Everything here runs with the BQL held.
  *
@@ -1859,8 +1859,6 @@ static void vun_config_write(PCIDevice *pci_dev, uint32_t addr, uint32_t value,
                              int len)
 {
     VhostUserNvme *s = VHOST_USER_NVME(pci_dev);
-    uint16_t former = s->command;
-    VunRequest *req;
     uint16_t msix_control;
 
     pci_default_write_config(pci_dev, addr, value, len);
@@ -1880,10 +1878,11 @@ static void vun_config_write(PCIDevice *pci_dev, uint32_t addr, uint32_t value,
     s->command = pci_get_word(pci_dev->config + PCI_COMMAND);
     s->msix_control = msix_control;
     if (s->stage >= VUN_SETUP) {
-        req = vun_send_function(s);
-        if (former & ~s->command & PCI_COMMAND_MASTER) {
-            vun_wait_or_drop(s, req);
-        }
+        /*
+         * The next doorbell overtakes what is in the socket, and its command
+         * would be answered by the interrupt that was on before.
+         */
+        vun_wait_or_drop(s, vun_send_function(s));
     }
 }
 
