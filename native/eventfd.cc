@@ -4,7 +4,8 @@
 // A peer shares the open file of the counter it passed, so it can fill it and take O_NONBLOCK away again at
 // any moment, and then write(2) never returns. The kernel's own way to signal a counter never waits and knows
 // no flags; io_submit(2) leads to it: the end of an operation signals `aio_resfd`. The operation is a read of
-// /dev/null, which ends before the call returns.
+// /dev/null, which ends before the call returns. Likewise it can empty the counter before it is read here,
+// and then read(2) never returns: the flag for a single call, RWF_NOWAIT, is not the peer's to take away.
 
 #include "binding.h"
 #include "fd.h"
@@ -18,6 +19,7 @@
 #include <string_view>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace doorbell {
@@ -104,11 +106,25 @@ void signal(const Napi::CallbackInfo& info) {
   });
 }
 
+/** Reads the counter if it is not 0; else -1 with EAGAIN. */
+ssize_t readNow(int fd, std::uint64_t& count) {
+  const iovec whole{&count, sizeof count};
+  const ssize_t length = retry([&] { return preadv2(fd, &whole, 1, -1, RWF_NOWAIT); });
+  if (length >= 0 || errno != EOPNOTSUPP) return length;
+  // Kernels before 5.10. The peer could still empty it between the two calls.
+  pollfd state{fd, POLLIN, 0};
+  if (retry([&] { return poll(&state, 1, 0); }) == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return retry([&] { return ::read(fd, &count, sizeof count); });
+}
+
 Napi::Value read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const int fd = toFd(info[0], "fd");
     std::uint64_t count = 0;
-    if (retry([&] { return ::read(fd, &count, sizeof count); }) < 0) {
+    if (readNow(fd, count) < 0) {
       if (errno != EAGAIN) fail("read");
       count = 0;
     }

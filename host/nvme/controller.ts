@@ -34,6 +34,7 @@ import { Power } from './power.ts';
 import { Quiesce } from './quiesce.ts';
 import { resultsName } from './results.ts';
 import { STATE_BYTES } from './state-file.ts';
+import { noStatistics, type ControllerStatistics } from './statistics.ts';
 import { StatusWatch, type StatusChanged } from './status.ts';
 import { TrapLog } from './trap.ts';
 import { WindowFiller } from './windows.ts';
@@ -51,23 +52,6 @@ export interface ControllerParts {
   log: Log;
   /** Where to count; default: a fresh object. */
   statistics?: ControllerStatistics;
-}
-
-export interface ControllerStatistics {
-  /** Doorbell registers that were written, by messages: what shadow doorbells save. */
-  doorbells: number;
-  /** Requests handed to the storage. */
-  requests: number;
-  /** Requests that ended with another result than BLOCK_OK. */
-  requestErrors: number;
-  /** Interrupts raised. */
-  interrupts: number;
-  /** Windows filled. */
-  windowFills: number;
-}
-
-export function noStatistics(): ControllerStatistics {
-  return { doorbells: 0, requests: 0, requestErrors: 0, interrupts: 0, windowFills: 0 };
 }
 
 export class Controller implements ResumableDevice, Driven {
@@ -258,6 +242,10 @@ export class Controller implements ResumableDevice, Driven {
 
   doorbellsKicked(page: bigint | undefined): void {
     this.#direct.doorbellsKicked(page);
+  }
+
+  doorbellsCount(count: number): void {
+    this.statistics.doorbells += count;
   }
 
   notifierMask(vector: number, masked: boolean): void {

@@ -13,7 +13,8 @@ import type {
   ResumableDevice,
   StateRefusal,
 } from '../transport/device.ts';
-import type { Controller, ControllerStatistics } from './controller.ts';
+import type { Controller } from './controller.ts';
+import type { ControllerStatistics } from './statistics.ts';
 import type { StatusChanged } from './status.ts';
 
 export class Seat implements ResumableDevice, Driven {
@@ -133,6 +134,10 @@ export class Seat implements ResumableDevice, Driven {
 
   doorbellsKicked(page: bigint | undefined): void {
     this.#holder.doorbellsKicked(page);
+  }
+
+  doorbellsCount(count: number): void {
+    this.#holder.doorbellsCount(count);
   }
 
   notifierMask(vector: number, masked: boolean): void {

@@ -17,7 +17,8 @@ import { UsageError } from '../config/usage-error.ts';
 import { Core } from '../core/core.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { native } from '../native.ts';
-import { Controller, noStatistics, type ControllerParts } from '../nvme/controller.ts';
+import { Controller, type ControllerParts } from '../nvme/controller.ts';
+import { noStatistics } from '../nvme/statistics.ts';
 import { Seat } from '../nvme/seat.ts';
 import { openSubsystem, type ControllerPlan, type Subsystem } from '../nvme/subsystem.ts';
 import { ReactorLoop } from '../reactor/loop.ts';
@@ -127,7 +128,8 @@ function partsOf(
 function listen(plan: ControllerPlan, device: ResumableDevice, reactor: Reactor, log: Log): Served['server'] {
   const path = plan.socketPath;
   try {
-    if (plan.protocol === 'vhost-user-nvme') return new VhostUserServer({ path, device, reactor, log });
+    if (plan.protocol === 'vhost-user-nvme')
+      return new VhostUserServer({ path, device, reactor, log, memorySlots: REGION_COUNT - 1 });
     return new VfioUserServer({ path, device, reactor, log, maxDmaMaps: REGION_COUNT });
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';

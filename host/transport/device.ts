@@ -143,14 +143,15 @@ export interface ResumableDevice extends DirectDevice {
    * admin queue never does. Throws DeviceError EBUSY while queues exist, but for the page that is in use already.
    */
   doorbellsKicked(page: bigint | undefined): void;
+  /** So many doorbells were rung by kicks: for the statistics, kicks that came together count each. */
+  doorbellsCount(count: number): void;
   /** Masks or unmasks a vector: what is raised meanwhile is signalled once at unmask. */
   notifierMask(vector: number, masked: boolean): void;
   /**
    * `changed` is called after every change of CSTS, and whenever doorbells of I/O queues have moved to the guest's own
-   * memory (Doorbell Buffer Config, a state that was loaded) or back, until `disconnect`. Where the second value is
-   * left out they have not moved.
+   * memory (Doorbell Buffer Config, a state that was loaded) or back, until `disconnect`.
    */
-  statusWatch(changed: (csts: number, shadowDoorbells?: boolean) => void): void;
+  statusWatch(changed: (csts: number, shadowDoorbells: boolean) => void): void;
   /** Stops fetching; `done` comes when no request is under way any more, after 3 s at the latest with `false`. */
   quiesce(done: (drained: boolean) => void): void;
   /** Ends a quiesce. */

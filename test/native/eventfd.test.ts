@@ -31,6 +31,11 @@ function trap(fd: number): void {
   const full = Buffer.alloc(8);
   full.writeBigUInt64LE(0xffff_ffff_ffff_fffen);
   writeSync(fd, full);
+  letBlock(fd);
+}
+
+/** Takes O_NONBLOCK away, in a process of its own. */
+function letBlock(fd: number): void {
   // F_SETFL, O_RDWR
   const script = 'open(my $file, "<&=", 3) or die; fcntl($file, 4, 2) or die';
   execFileSync('perl', ['-e', script], { stdio: ['ignore', 'inherit', 'inherit', fd] });
@@ -44,5 +49,16 @@ test('a counter that is full and blocks is signalled without waiting', () => {
   assert.ok(native.eventfdRead(fd) > 2 ** 63);
   for (let count = 0; count < 300; count++) native.eventfdSignal(fd);
   assert.equal(native.eventfdRead(fd), 300);
+  native.fdClose(fd);
+});
+
+test('a counter that is empty and blocks is read without waiting', () => {
+  const fd = native.eventfdCreate();
+  assert.equal(native.eventfdAdopt(fd), true);
+  letBlock(fd);
+  assert.equal(native.eventfdRead(fd), 0);
+  native.eventfdSignal(fd);
+  assert.equal(native.eventfdRead(fd), 1);
+  assert.equal(native.eventfdRead(fd), 0);
   native.fdClose(fd);
 });

@@ -1,15 +1,17 @@
 // The eventfds of SET_KICK. A kick says only that there is something to look at: being watched, it ends the reactor's
-// sleep, and then the core looks at every doorbell of its controller. So a kick is read and nothing more.
+// sleep, and then the core looks at every doorbell of its controller. So a kick is read, counted and nothing more.
 
 import type { SessionPort } from '../../socket/connection.ts';
 import type { Watch } from '../../reactor-port.ts';
+import type { ResumableDevice } from '../../device.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
 
 export interface KickOptions extends Pick<SessionPort, 'watch' | 'closeFd'> {
   /** Readies an eventfd that a peer passed; false if the descriptor is none. */
   eventfdAdopt: (fd: number) => boolean;
-  /** Clears its counter. Never waits. */
-  eventfdRead: (fd: number) => void;
+  /** Reads and clears its counter. Never waits. */
+  eventfdRead: (fd: number) => number;
+  device: ResumableDevice;
 }
 
 export class Kicks {
@@ -28,7 +30,10 @@ export class Kicks {
       return new ProtocolError('VHOST_USER_FDS', `the descriptor of kick ${qid} is no eventfd`);
     }
     this.#remove(qid);
-    if (fd !== undefined) this.#kicks.set(qid, { fd, watch: watch(fd, () => eventfdRead(fd)) });
+    if (fd !== undefined) {
+      const read = (): void => this.#options.device.doorbellsCount(eventfdRead(fd));
+      this.#kicks.set(qid, { fd, watch: watch(fd, read) });
+    }
     fds.length = 0;
     return undefined;
   }

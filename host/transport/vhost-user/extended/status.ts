@@ -24,7 +24,7 @@ export class Status {
     this.#open = open;
     device.statusWatch((csts, shadow) => {
       this.#tell(csts);
-      if (shadow !== undefined && shadow !== this.#shadow) this.#tellShadow(shadow);
+      if (shadow !== this.#shadow) this.#tellShadow(shadow);
     });
   }
 

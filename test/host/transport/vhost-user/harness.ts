@@ -107,7 +107,9 @@ export class RecordingResumableDevice extends RecordingDevice implements Resumab
   refusal: StateRefusal | undefined;
   /** What a quiesce comes to. */
   drained = true;
-  #statusChanged: ((csts: number, shadowDoorbells?: boolean) => void) | undefined;
+  /** Doorbells that were rung by kicks. */
+  doorbells = 0;
+  #statusChanged: ((csts: number, shadowDoorbells: boolean) => void) | undefined;
   #shadow = false;
   #csts = 0;
 
@@ -156,11 +158,15 @@ export class RecordingResumableDevice extends RecordingDevice implements Resumab
     this.#refuse('kicked');
   }
 
+  doorbellsCount(count: number): void {
+    this.doorbells += count;
+  }
+
   notifierMask(vector: number, masked: boolean): void {
     this.calls.push(`${masked ? 'mask' : 'unmask'} ${vector}`);
   }
 
-  statusWatch(changed: (csts: number, shadowDoorbells?: boolean) => void): void {
+  statusWatch(changed: (csts: number, shadowDoorbells: boolean) => void): void {
     this.#statusChanged = changed;
   }
 

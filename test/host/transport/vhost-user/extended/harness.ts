@@ -62,6 +62,7 @@ export class ExtendedFixture extends SessionFixture<ProtocolError> {
       eventfdAdopt: (fd) => !this.noEventfds.has(fd),
       eventfdRead: (fd) => {
         this.read.push(fd);
+        return 1;
       },
       createStateFile: (bytes) => {
         this.#systemFails();

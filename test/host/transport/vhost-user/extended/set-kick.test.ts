@@ -11,6 +11,7 @@ test('it is watched, and read when it is signalled', () => {
   assert.deepEqual([...fixture.watched.keys()], [30, 31]);
   fixture.watched.get(31)?.();
   assert.deepEqual(fixture.read, [31]);
+  assert.equal(fixture.device.doorbells, 1);
   assert.deepEqual(fixture.calls(), [], 'waking is all: the core looks at its doorbells');
   assert.deepEqual(fixture.closedFds, []);
   fixture.close();
