@@ -71,6 +71,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(VhostUserNvme, VHOST_USER_NVME)
 /* How long QEMU waits for an answer while nothing else can go on. */
 #define VUN_READ_MS         1000
 #define VUN_WAIT_MS         5000
+/* How often the same end of a connection is reported. */
+#define VUN_REPORT_MS       5000
 /* Silence of the target, while requests are unanswered, that ends it. */
 #define VUN_SILENCE_MS      15000
 /* An INTx that no access to BAR0 acknowledges. */
@@ -197,6 +199,8 @@ struct VhostUserNvme {
     QSIMPLEQ_HEAD(, VunMessage) unsent;
     QEMUTimer *silence;
     char *last_error;
+    int64_t reported;       /* when */
+    bool quiet;             /* this one was not */
     uint64_t max_slots;
     uint8_t rx[VUN_HEADER_BYTES + VUN_REPLY_BYTES_MAX];
     unsigned rx_len;
@@ -400,9 +404,10 @@ static void vun_detach(VhostUserNvme *s)
     s->outstanding_count = 0;
 }
 
-/* Ends the connection and says why, but not the same thing again and again. */
+/* Ends the connection and says why, but not the same all the time. */
 static void G_GNUC_PRINTF(2, 3) vun_drop(VhostUserNvme *s, const char *fmt, ...)
 {
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
     va_list ap;
     char *text;
 
@@ -410,7 +415,10 @@ static void G_GNUC_PRINTF(2, 3) vun_drop(VhostUserNvme *s, const char *fmt, ...)
     text = g_strdup_vprintf(fmt, ap);
     va_end(ap);
 
-    if (s->handlers_set && g_strcmp0(text, s->last_error)) {
+    s->quiet = !g_strcmp0(text, s->last_error) &&
+               now - s->reported < VUN_REPORT_MS;
+    if (s->handlers_set && !s->quiet) {
+        s->reported = now;
         error_report("%s: %s; the guest waits until there is a target again",
                      vun_name(s), text);
     }
@@ -1033,8 +1041,7 @@ static void vun_go_live(VhostUserNvme *s)
             event_notifier_set(&s->vectors[i].notifier);
         }
     }
-    g_clear_pointer(&s->last_error, g_free);
-    if (!first) {
+    if (!first && !s->quiet) {
         info_report("%s: the target is back%s", vun_name(s),
                     s->resumed ? ", the controller goes on" : "");
     }
