@@ -62,11 +62,11 @@ describe('hot plug, vhost-user-nvme', { timeout: 400_000, skip }, () => {
     await lab.step(() =>
       guest.check(
         `mkdir -p /tmp/big; mount -t tmpfs -o size=1400m none /tmp/big
-         dd if=/dev/urandom of=/tmp/big/seed bs=1M count=64 2>/dev/null
-         for i in $(seq 20); do cp /tmp/big/seed /tmp/big/$i; done
-         for i in $(seq 20); do
+         dd if=/dev/urandom of=/tmp/big/seed bs=1M count=16 2>/dev/null
+         for i in $(seq 75); do cp /tmp/big/seed /tmp/big/$i; done
+         for i in $(seq 1 15 75) 75; do
            dd if=/tmp/big/$i of=/dev/nvme0n1 bs=1M seek=128 oflag=direct 2>/dev/null
-           dd if=/dev/nvme0n1 bs=1M skip=128 count=64 iflag=direct 2>/dev/null | cmp - /tmp/big/seed || exit 1
+           dd if=/dev/nvme0n1 bs=1M skip=128 count=16 iflag=direct 2>/dev/null | cmp - /tmp/big/seed || exit 1
          done; umount /tmp/big`,
         { timeoutSeconds: 180 },
       ),
@@ -91,8 +91,11 @@ describe('hot plug, vhost-user-nvme', { timeout: 400_000, skip }, () => {
       });
       await lab.step(() =>
         guest.check(
-          `for i in $(seq 100); do test -e /dev/nvme1n1 && break; sleep 0.1; done
-           dd if=/dev/nvme1n1 of=/dev/null bs=1M count=4 iflag=direct`,
+          `for i in $(seq 100); do
+             for space in /sys/block/nvme*n*; do test $(cat $space/nsid) = 2 && disk=/dev/$(basename $space); done
+             test -n "$disk" && break; sleep 0.1
+           done
+           dd if=$disk of=/dev/null bs=1M count=4 iflag=direct`,
         ),
       );
       await guest.qmp('device_del', { id: 'hot' });
