@@ -131,9 +131,10 @@ for (const attachment of ATTACHMENTS) {
 
     test('a controller reset under I/O loses nothing', async () => {
       await inGuest(
-        `${FIO} --name=reset --filename=/dev/ns1 --rw=randrw --size=64m --offset_increment=64m >/tmp/fio.log 2>&1 & fio=$!
-       for i in 1 2 3; do sleep 1; echo 1 >/sys/class/nvme/nvme0/reset_controller || exit 1; done
-       wait $fio || { cat /tmp/fio.log; exit 1; }`,
+        `${FIO} --name=reset --filename=/dev/ns1 --rw=randrw --size=64m --offset_increment=64m \
+           >/tmp/fio.log 2>&1 & fio=$!
+         for i in 1 2 3; do sleep 1; echo 1 >/sys/class/nvme/nvme0/reset_controller || exit 1; done
+         wait $fio || { cat /tmp/fio.log; exit 1; }`,
         240,
       );
     });

@@ -66,7 +66,7 @@ test('every npm command in a document is a script', () => {
   const [manifest] = sources(/^package\.json$/);
   const { scripts } = JSON.parse(manifest?.text ?? '') as { scripts: Record<string, string> };
   const problems = documents.flatMap(({ file, text }) =>
-    [...text.matchAll(/\bnpm (?:run ([\w-]+(?::[\w-]+)*)|(test)\b)/g)]
+    [...text.matchAll(/\bnpm (?:run (?:-s )?([\w-]+(?::[\w-]+)*)|(test)\b)/g)]
       .map(([, run, short]) => run ?? short ?? '')
       .filter((name) => scripts[name] === undefined)
       .map((name) => `${file}: npm run ${name}`),

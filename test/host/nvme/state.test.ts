@@ -164,17 +164,17 @@ function successorOf(one: ControllerRig): ControllerRig {
 
 test('whoever watches is told of shadow doorbells: when they begin, when they go on, when they end', () => {
   const first = fixture.rig().up();
-  const before: boolean[] = [];
-  first.controller.statusWatch((_, shadowDoorbells) => before.push(shadowDoorbells));
+  const seen: boolean[] = [];
+  const note = (_: number, shadowDoorbells: boolean): number => seen.push(shadowDoorbells);
+  first.controller.statusWatch(note);
   first.driver.doorbellBuffers(SHADOW, EVENT_INDEX);
   first.admin();
   first.driver.doorbellBuffersUse(SHADOW, EVENT_INDEX);
-  assert.deepEqual(before, [true]);
+  assert.deepEqual(seen.splice(0), [true]);
   const bytes = save(first);
   first.controller.disconnect(nothing);
   const second = fixture.rig({ after: first });
-  const seen: boolean[] = [];
-  second.controller.statusWatch((_, shadowDoorbells) => seen.push(shadowDoorbells));
+  second.controller.statusWatch(note);
   assert.equal(load(second.controller, bytes), undefined);
   assert.deepEqual(seen, [true]);
   second.registerWrite(nvme.REG_CC, 0);
