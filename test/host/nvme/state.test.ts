@@ -169,7 +169,6 @@ test('whoever watches is told of shadow doorbells: when they begin, when they go
   first.controller.statusWatch(note);
   first.driver.doorbellBuffers(SHADOW, EVENT_INDEX);
   first.admin();
-  first.driver.doorbellBuffersUse(SHADOW, EVENT_INDEX);
   assert.deepEqual(seen.splice(0), [true]);
   const bytes = save(first);
   first.controller.disconnect(nothing);
