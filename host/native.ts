@@ -235,6 +235,8 @@ export interface Addon {
   /** Takes the descriptor over. */
   messageSocket(fd: number, framing: Framing): MessageSocket;
   fdInfo(fd: number): FdInfo;
+  /** Bytes of a file in memory (memfd, tmpfs, hugetlbfs); undefined of any other descriptor. Never waits for others. */
+  memoryFileBytes(fd: number): number | undefined;
   fdClose(fd: number): void;
   eventfdCreate(): number;
   /**

@@ -88,9 +88,11 @@ Napi::Value adopt(const Napi::CallbackInfo& info) {
     if (length < 0) fail("readlink");
     const std::string_view name(target, static_cast<std::size_t>(length));
     if (name != "anon_inode:[eventfd]") return Napi::Boolean::New(info.Env(), false);
+    // One that was opened with O_PATH has the name of a counter and can do nothing.
     const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) fail("fcntl");
-    return Napi::Boolean::New(info.Env(), true);
+    if (flags < 0) fail("fcntl");
+    const bool isUsable = fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+    return Napi::Boolean::New(info.Env(), isUsable);
   });
 }
 

@@ -89,8 +89,8 @@ export class SavedState {
 /** Reads a file of which `size` bytes count, once, or says why it is none that can be gone on with. */
 export function stateRead(fd: number, size: number): SavedState | StateRefusal {
   // Only a file in memory is sure to be read without waiting for another process or machine.
-  const info = native.fdInfo(fd);
-  if (!info.isFile || info.seals < 0 || size < STATE_HEADER_BYTES || info.size < size) return 'foreign';
+  const bytes = native.memoryFileBytes(fd);
+  if (bytes === undefined || size < STATE_HEADER_BYTES || bytes < size) return 'foreign';
   const file = read(fd, Math.min(size, STATE_BYTES));
   if (file === undefined) return 'foreign';
   // The file as its target made it: nothing was ever saved there.

@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { native } from '../../host/native.ts';
 import { withCode } from './rig.ts';
 
 const O_NONBLOCK = 0o4000;
+const O_PATH = 0o10000000;
 
 test('an eventfd is adopted and does not block any more', () => {
   const fd = native.eventfdCreate();
@@ -24,6 +25,14 @@ test('any other descriptor is none', () => {
   assert.equal(native.eventfdAdopt(fd), false);
   native.fdClose(fd);
   assert.throws(() => native.eventfdAdopt(fd), withCode('ENOENT'));
+});
+
+test('a descriptor that only names a counter is none', () => {
+  const counter = native.eventfdCreate();
+  const name = openSync(`/proc/self/fd/${counter}`, O_PATH);
+  assert.equal(native.eventfdAdopt(name), false);
+  native.fdClose(name);
+  native.fdClose(counter);
 });
 
 /** What a peer can do to a counter that it passed: fill it, and let whoever adds to it wait. */
