@@ -55,11 +55,14 @@ export class SessionMemory {
   }
 
   /** `done` comes when no request touches the region any more; an error that is returned is instead of it. */
-  remove({ gpa, size }: MemoryTableRegion, done: () => void): ProtocolError | undefined {
-    return attempt('VHOST_USER_MEMORY', () => {
-      this.#device.memoryRemove(gpa, size, done);
-      this.#regions.delete(gpa);
-    });
+  remove(region: MemoryTableRegion, done: () => void): ProtocolError | undefined {
+    const { gpa, size } = region;
+    if (this.#regions.get(gpa)?.size !== size) {
+      return attempt('VHOST_USER_MEMORY', () => this.#device.memoryRemove(gpa, size, done));
+    }
+    this.#regions.delete(gpa);
+    this.#unmap([region], done);
+    return undefined;
   }
 
   /** Other doorbells, or none, once no request touches the old ones; takes their descriptor from `fds`. */
@@ -110,14 +113,17 @@ export class SessionMemory {
     return attempt('VHOST_USER_MEMORY', () => this.#device.memoryAdd(mapping));
   }
 
+  /** Where I/O did not end in time the device has let go of all memory, and knows none of these regions any more. */
   #unmap(regions: readonly MemoryTableRegion[], done: () => void): void {
     let left = regions.length;
+    const gone = (): void => {
+      left -= 1;
+      if (left === 0) done();
+    };
     if (left === 0) done();
     for (const { gpa, size } of regions) {
-      this.#device.memoryRemove(gpa, size, () => {
-        left -= 1;
-        if (left === 0) done();
-      });
+      const call = (): void => this.#device.memoryRemove(gpa, size, gone);
+      if (attempt('VHOST_USER_MEMORY', call) !== undefined) gone();
     }
   }
 }

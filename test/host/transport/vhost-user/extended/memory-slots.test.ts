@@ -34,6 +34,14 @@ test('a removal is answered when no request touches the region any more', () => 
   fixture.close();
 });
 
+test('a region that the controller has let go of meanwhile is gone', () => {
+  const fixture = ExtendedFixture.withMemory();
+  fixture.device.regions.clear();
+  fixture.accepts(38, slot(0n, MIB), [], [`unmap 0 ${ONE}`]);
+  fixture.refuses(38, slot(0n, MIB), ENOENT, [], [`unmap 0 ${ONE}`]);
+  fixture.close();
+});
+
 test('what the controller refuses', () => {
   const fixture = ExtendedFixture.withMemory();
   fixture.refuses(37, slot(0n, MIB), EEXIST, [30], [`map 0 ${ONE} 0 30 rw`]);

@@ -51,6 +51,18 @@ test('a controller that the front end has stopped stays so', () => {
   fixture.close();
 });
 
+test('memory that the controller has let go of meanwhile is no obstacle', () => {
+  const fixture = ExtendedFixture.withMemory();
+  fixture.device.regions.clear();
+  fixture.accepts(
+    5,
+    table([0n, 2n * MIB]),
+    [30],
+    ['quiesce', `unmap 0 ${ONE}`, `map 0 ${TWO} 0 30 rw`, 'proceed'],
+  );
+  fixture.close();
+});
+
 test('a front end that leaves meanwhile leaves nothing behind', () => {
   for (const late of ['quiesce', 'unmap']) {
     const fixture = ExtendedFixture.withMemory();
