@@ -258,11 +258,10 @@ export class Controller implements ResumableDevice, Driven {
 
   quiesce(done: (drained: boolean) => void): void {
     this.#quiesce.stop();
-    const isIdle = (): boolean => !this.busy && this.#core.requestsOutstanding() === 0;
     this.#drain(
-      () => this.#quiesce.advance(isIdle()),
+      () => this.#quiesce.advance(this.#isIdle),
       () => this.#log.warn('I/O did not finish within 3 s of a request to stop'),
-      () => done(this.#quiesce.stopped),
+      () => done(this.#quiesce.stopped && this.#isIdle),
     );
   }
 
@@ -276,7 +275,7 @@ export class Controller implements ResumableDevice, Driven {
 
   stateSave(fd: number): void {
     if (this.#core.failure !== undefined) throw busy('the core trapped: there is no state to save');
-    if (!this.#quiesce.stopped || this.busy || this.#core.requestsOutstanding() > 0) {
+    if (!this.#quiesce.stopped || !this.#isIdle) {
       throw busy('the state cannot be saved while I/O is under way');
     }
     this.#effects();
@@ -299,7 +298,7 @@ export class Controller implements ResumableDevice, Driven {
   #powerOnCheck(): void {
     // Memory of commands that were given directly is the target's own.
     if (this.#passthrough.idle) this.#passthrough.forget();
-    const isIdle = !this.busy && this.#core.requestsOutstanding() === 0 && !this.#direct.waiting;
+    const isIdle = this.#isIdle && !this.#direct.waiting;
     const isOff = this.#core.registerRead(REG_CC) === 0 && this.#core.registerRead(REG_CSTS) === 0;
     const isBare = this.#memory.isEmpty && this.#interrupts.isEmpty;
     if (isIdle && isOff && isBare && this.#quiesce.running) return;
@@ -342,7 +341,11 @@ export class Controller implements ResumableDevice, Driven {
         this.#log.warn('I/O of the client that left did not finish within 3 s');
       },
       () => {
-        if (!this.spent) this.#power.restore();
+        if (!this.spent) {
+          // What the client waited for may have failed the controller meanwhile.
+          this.#core.controllerReset();
+          this.#power.restore();
+        }
         done();
       },
     );
@@ -418,6 +421,11 @@ export class Controller implements ResumableDevice, Driven {
   /** Whether the core is polled: as a bus master, and unless everything has stopped. */
   get #polled(): boolean {
     return this.#power.config.busMaster && !this.#quiesce.stopped;
+  }
+
+  /** Nothing is with the storage, nor about to be. */
+  get #isIdle(): boolean {
+    return !this.busy && this.#core.requestsOutstanding() === 0;
   }
 
   /** While the controller stops: a poll did so many things. */

@@ -81,9 +81,10 @@ export class DirectControl {
     this.#core.registerWrite(nvme.REG_CC, cc | (nvme.CC_SHN_NORMAL << nvme.CC_SHN_SHIFT));
   }
 
+  /** Also where a reset has called the shutdown off. */
   get flushed(): boolean {
     const status = (this.#core.registerRead(nvme.REG_CSTS) >>> nvme.CSTS_SHST_SHIFT) & SHST_MASK;
-    return status === nvme.CSTS_SHST_COMPLETE || this.#core.failure !== undefined;
+    return status !== nvme.CSTS_SHST_OCCURRING || this.#core.failure !== undefined;
   }
 }
 

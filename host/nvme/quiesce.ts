@@ -46,9 +46,12 @@ export class Quiesce {
     this.#settled = work === 0;
   }
 
-  /** Stops, if nothing is under way; true unless it still is. A stop that was called off is over, too. */
+  /**
+   * Stops, if nothing is under way; true unless it still is: commands that are given directly run in a controller that
+   * has stopped, too. A stop that was called off is over.
+   */
   advance(idle: boolean): boolean {
     if (this.#phase === 'stopping' && this.#settled && idle) this.#phase = 'stopped';
-    return this.#phase !== 'stopping';
+    return this.#phase === 'running' || (this.#phase === 'stopped' && idle);
   }
 }

@@ -6,9 +6,10 @@ import * as nvme from '../../../assembly/spec/nvme.ts';
 import { CNS_CONTROLLER } from '../../../assembly/spec/nvme-identify.ts';
 import { native } from '../../../host/native.ts';
 import { DRAIN_MICROSECONDS } from '../../../host/nvme/drains.ts';
+import type { ControllerSetup } from '../../../host/nvme/limits.ts';
 import type { ControllerLimits } from '../../../host/transport/device.ts';
 import { Fixture } from './fixture.ts';
-import { HIGH, MSIX_CONTROL_AT, nothing, RAM, type ControllerRig } from './rig.ts';
+import { HANGING, HIGH, MSIX_CONTROL_AT, nothing, RAM, type ControllerRig } from './rig.ts';
 
 const fixture = new Fixture('stop');
 const MSIX_ENABLE = 0x8000;
@@ -157,6 +158,56 @@ test('a stop that is called off has not happened', () => {
   assert.equal(state.result, false);
   one.unhang();
   assert.equal(one.finish(1), 0);
+});
+
+test('a controller that has stopped stops again when I/O of commands given directly has ended', () => {
+  const one = fixture.rig().up();
+  stopped(one);
+  const entry = new Uint8Array(nvme.SQE_BYTES);
+  entry[nvme.SQE_OPCODE] = nvme.NVM_READ;
+  entry[nvme.SQE_NSID] = HANGING;
+  let status: number | undefined;
+  one.controller.passthrough('nvm', entry, undefined, 512, (completion) => (status = completion.status));
+  const state = stop(one);
+  one.turn();
+  assert.deepEqual([state.result, status], [undefined, undefined]);
+  one.unhang(512);
+  one.until(() => state.result !== undefined, 'the stop');
+  assert.deepEqual([state.result, status], [true, 0]);
+});
+
+test('what a client left waiting for does nothing to the next one', () => {
+  const cached = (setup: ControllerSetup): ControllerSetup => ({
+    ...setup,
+    namespaces: setup.namespaces.map((each) => ({ ...each, volatileCache: true })),
+  });
+  const one = fixture.rig({ change: cached });
+  one.controller.start(undefined);
+  one.controller.stop(nothing);
+  let served = false;
+  one.controller.disconnect(() => (served = true));
+  one.until(() => served, 'the end of the flush');
+  one.up();
+  fixture.reactor.ahead += DRAIN_MICROSECONDS;
+  one.turn();
+  assert.equal(one.io('read', RAM), 0);
+});
+
+test('memory that was not given up in time fails the client whose it was, not the next one', () => {
+  const one = fixture.rig().up();
+  one.hang();
+  one.controller.memoryRemove(HIGH.gpa, HIGH.length, nothing);
+  fixture.reactor.ahead += DRAIN_MICROSECONDS / 2;
+  let served = false;
+  one.controller.disconnect(() => (served = true));
+  fixture.reactor.ahead += DRAIN_MICROSECONDS / 2;
+  one.turn();
+  assert.equal(served, false);
+  one.unhang();
+  one.until(() => served, 'the end of the I/O');
+  assert.equal(one.controller.spent, false);
+  assert.equal(one.register(nvme.REG_CSTS), 0);
+  assert.equal(one.up().io('read', RAM), 0);
 });
 
 test('registers work while the controller has stopped', () => {
