@@ -57,6 +57,8 @@ export interface MessageSocket {
   /** Sends kept bytes on; true when nothing is left. */
   flush(): boolean;
   readonly pendingBytes: number;
+  /** Descriptors that wait with them. */
+  readonly pendingFds: number;
   close(): void;
 }
 

@@ -162,6 +162,7 @@ class MessageSocketObject : public Napi::ObjectWrap<MessageSocketObject> {
   void send(const Napi::CallbackInfo& info);
   Napi::Value flush(const Napi::CallbackInfo& info);
   Napi::Value pendingBytes(const Napi::CallbackInfo& info);
+  Napi::Value pendingFds(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   Progress fill(std::size_t end, bool takesFds);
@@ -188,8 +189,9 @@ class MessageSocketObject : public Napi::ObjectWrap<MessageSocketObject> {
   std::vector<OwnedFd> fds_;
   int refused_ = 0;
   std::deque<Pending> pending_;
-  /** Sum over pending_: asked for after each message, and a peer that does not read makes the queue long. */
+  /** Sums over pending_: asked for after each message, and a peer that does not read makes the queue long. */
   std::size_t pendingBytes_ = 0;
+  std::size_t pendingFds_ = 0;
 };
 
 MessageSocketObject::MessageSocketObject(const Napi::CallbackInfo& info)
@@ -317,6 +319,7 @@ void MessageSocketObject::send(const Napi::CallbackInfo& info) {
     pending.bytes.assign(rest.begin(), rest.end());
     for (const int fd : fds) pending.fds.push_back(OwnedFd::duplicate(fd));
     pendingBytes_ += rest.size();
+    pendingFds_ += pending.fds.size();
     pending_.push_back(std::move(pending));
   });
 }
@@ -351,6 +354,7 @@ bool MessageSocketObject::flushPending() {
     for (const OwnedFd& fd : first.fds) fds.push_back(fd.get());
     const std::size_t sent = sendSome(std::span(first.bytes).subspan(first.sent), fds);
     if (sent == 0) return false;
+    pendingFds_ -= first.fds.size();
     first.fds.clear();
     first.sent += sent;
     pendingBytes_ -= sent;
@@ -370,11 +374,16 @@ Napi::Value MessageSocketObject::pendingBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(pendingBytes_));
 }
 
+Napi::Value MessageSocketObject::pendingFds(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(pendingFds_));
+}
+
 void MessageSocketObject::close(const Napi::CallbackInfo&) {
   fd_.reset();
   fds_.clear();
   pending_.clear();
   pendingBytes_ = 0;
+  pendingFds_ = 0;
 }
 
 Napi::Function MessageSocketObject::define(Napi::Env env) {
@@ -385,6 +394,7 @@ Napi::Function MessageSocketObject::define(Napi::Env env) {
                          InstanceMethod<&MessageSocketObject::send>("send"),
                          InstanceMethod<&MessageSocketObject::flush>("flush"),
                          InstanceAccessor<&MessageSocketObject::pendingBytes>("pendingBytes"),
+                         InstanceAccessor<&MessageSocketObject::pendingFds>("pendingFds"),
                          InstanceMethod<&MessageSocketObject::close>("close"),
                      });
 }

@@ -262,6 +262,7 @@ test('what the socket does not take is kept, in order and with its descriptors',
     sent.push(bytes);
   }
   assert.ok(left.pendingBytes > 0);
+  assert.ok(left.pendingFds > 0);
   assert.equal(left.flush(), false);
   sent.forEach((bytes, i) => {
     let received = right.receive();
@@ -275,6 +276,7 @@ test('what the socket does not take is kept, in order and with its descriptors',
   });
   assert.equal(left.flush(), true);
   assert.equal(left.pendingBytes, 0);
+  assert.equal(left.pendingFds, 0);
   left.close();
   right.close();
   assert.equal(fdCount(), before);

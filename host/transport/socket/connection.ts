@@ -11,6 +11,8 @@ const MESSAGES_PER_TURN = 64;
 const TURN_MICROSECONDS = 1000;
 /** Bytes of replies that a peer may leave unread before no more of its messages are taken. */
 const UNSENT_BYTES_MAX = 4 << 20;
+/** And descriptors that wait with them: the process has a number of them that others need, too. */
+const UNSENT_FDS_MAX = 8;
 
 /** What a connection needs of a protocol's session. */
 export interface FramedSession {
@@ -100,7 +102,8 @@ export class Connection<S extends FramedSession> {
 
   /** Whether the peer reads its replies and may go on. */
   get #isListening(): boolean {
-    return !this.#isDraining && this.#socket.pendingBytes <= UNSENT_BYTES_MAX;
+    const { pendingBytes, pendingFds } = this.#socket;
+    return !this.#isDraining && pendingBytes <= UNSENT_BYTES_MAX && pendingFds <= UNSENT_FDS_MAX;
   }
 
   /** Takes messages while the session can and the peer reads its replies. */

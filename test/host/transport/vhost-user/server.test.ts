@@ -272,6 +272,23 @@ test('a front end that does not read its replies is not listened to for ever', (
   assert.equal(handled(), reads);
 });
 
+test('nor does it take all descriptors of the target', () => {
+  const socket = agreed();
+  const asked = 5000;
+  for (let count = 0; count < asked; count++) {
+    socket.send(message(0x40d));
+    if (count % 64 === 0) run();
+  }
+  const inFlight = openFds() - before;
+  assert.ok(inFlight < 200, `${inFlight} descriptors wait`);
+  for (let count = 0; count < asked; count++) {
+    socket.flush();
+    const { bytes, fds } = received(socket);
+    assert.equal(bytes.toString('hex'), reply(0x40d, u64(0n, 0x3000n)));
+    for (const fd of fds) native.fdClose(fd);
+  }
+});
+
 test('the state is in the file when the socket closes', () => {
   const socket = agreed();
   socket.send(message(0x40d));
