@@ -487,7 +487,7 @@ export class Controller implements ResumableDevice, Driven {
   }
 
   #fail(reason: string): void {
-    this.#log.error(`controller failed: ${reason}`);
+    this.#log.limited('failed').error(`controller failed: ${reason}`);
     this.#core.controllerFail();
     this.#effects();
   }

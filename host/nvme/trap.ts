@@ -25,7 +25,7 @@ export class TrapLog {
     const trap = failure.stack ?? failure.message;
     if (foreign) {
       const message = 'the core trapped on a state that the VMM brought: its controller is out of service';
-      this.#log.error(message, { trap });
+      this.#log.limited('state').error(message, { trap });
       return;
     }
     this.#log.error(

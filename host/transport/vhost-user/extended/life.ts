@@ -163,7 +163,7 @@ export class Life {
     if (error !== undefined) return error;
     this.#quiesced = true;
     this.#status.refresh();
-    this.#options.log.info('the controller goes on where another target left it');
+    this.#options.log.limited('resumed').info('the controller goes on where another target left it');
     return done(finish, messages.encodeSetStateReply());
   }
 }

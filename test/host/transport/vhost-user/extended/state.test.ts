@@ -43,6 +43,16 @@ test('SET_STATE goes on from a file, quiesced; a table then needs no stop', () =
   fixture.close();
 });
 
+test('a front end that gives a state again and again fills no log', () => {
+  const fixture = ExtendedFixture.agreed();
+  for (let count = 0; count < 100; count++) {
+    fixture.accepts(0x40e, STATE, [30 + count], [`load ${30 + count} 12288`], u64(0n, 0n));
+  }
+  const lines = fixture.logLines.filter((line) => line.includes('goes on'));
+  assert.ok(lines.length > 0 && lines.length < 20, `${lines.length} lines`);
+  fixture.close();
+});
+
 test('each refusal has its reason, and the session goes on', () => {
   const reasons: [StateRefusal, number][] = [
     ['foreign', 1],
