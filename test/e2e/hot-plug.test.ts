@@ -97,7 +97,7 @@ describe('hot plug, vhost-user-nvme', { timeout: 400_000, skip }, () => {
              for space in /sys/block/nvme*n*; do test $(cat $space/nsid) = 2 && disk=/dev/$(basename $space); done
              test -n "$disk" && break; sleep 0.1
            done
-           grep -q '^plugged *$' /sys/class/nvme/nvme1/serial || exit 1
+           nvme id-ctrl /dev/nvme1 | grep -q '^sn *: plugged' || exit 1
            grep -qx 2 /sys/class/nvme/nvme1/queue_count || exit 1
            dd if=$disk of=/dev/null bs=1M count=4 iflag=direct`,
         ),
