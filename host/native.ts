@@ -236,6 +236,10 @@ export interface Addon {
   connect(path: string): number;
   /** Takes the descriptor over. */
   messageSocket(fd: number, framing: Framing): MessageSocket;
+  /** Whether a descriptor is one end of a connected pair of UNIX sockets without names, as of socketpair(2). */
+  socketIsPair(fd: number): boolean;
+  /** Throws away what waits to be received, descriptors too: at most 1 MiB. False at the end of the connection. */
+  socketDiscard(fd: number): boolean;
   fdInfo(fd: number): FdInfo;
   /** Bytes of a file in memory (memfd, tmpfs, hugetlbfs); undefined of any other descriptor. Never waits for others. */
   memoryFileBytes(fd: number): number | undefined;

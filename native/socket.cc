@@ -12,6 +12,7 @@
 #include "fd.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <limits>
@@ -27,6 +28,9 @@ namespace {
 /** SCM_MAX_FD: the kernel passes no more in one message. */
 constexpr std::size_t SENDMSG_FDS_MAX = 253;
 constexpr std::size_t CONTROL_BYTES = CMSG_SPACE(SENDMSG_FDS_MAX * sizeof(int));
+/** What is thrown away at a time: others have their turn in between. */
+constexpr std::size_t DISCARD_BYTES = 16384;
+constexpr int DISCARD_MAX = 64;
 
 struct Framing {
   std::size_t headerBytes;
@@ -420,6 +424,37 @@ Napi::Value messageSocket(const Napi::CallbackInfo& info) {
   return Instance::of(info.Env()).messageSocket.New({info[0], info[1]});
 }
 
+/**
+ * Whether a descriptor is one end of a connected pair without names. The other end of a connection to a listener has
+ * one: such a socket could be the peer's own, and this process would keep open the connection whose end it waits for.
+ */
+Napi::Value socketIsPair(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int fd = toFd(info[0], "fd");
+    int type = 0;
+    socklen_t typeBytes = sizeof type;
+    sockaddr_un peer{};
+    socklen_t peerBytes = sizeof peer;
+    const bool isPair = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &typeBytes) == 0 && type == SOCK_STREAM &&
+                        getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peerBytes) == 0 &&
+                        peer.sun_family == AF_UNIX && peerBytes <= sizeof peer.sun_family;
+    return Napi::Boolean::New(info.Env(), isPair);
+  });
+}
+
+Napi::Value socketDiscard(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int fd = toFd(info[0], "fd");
+    std::array<std::uint8_t, DISCARD_BYTES> nowhere;
+    for (int count = 0; count < DISCARD_MAX; ++count) {
+      // Without a place for descriptors, the kernel closes them.
+      const ssize_t bytes = retry([&] { return recv(fd, nowhere.data(), nowhere.size(), MSG_DONTWAIT); });
+      if (bytes <= 0) return Napi::Boolean::New(info.Env(), bytes < 0 && errno == EAGAIN);
+    }
+    return Napi::Boolean::New(info.Env(), true);
+  });
+}
+
 } // namespace
 
 void registerSocket(Napi::Env env, Napi::Object exports) {
@@ -429,6 +464,8 @@ void registerSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("listen", Napi::Function::New<listenOn>(env, "listen"));
   exports.Set("connect", Napi::Function::New<connectPath>(env, "connect"));
   exports.Set("messageSocket", Napi::Function::New<messageSocket>(env, "messageSocket"));
+  exports.Set("socketIsPair", Napi::Function::New<socketIsPair>(env, "socketIsPair"));
+  exports.Set("socketDiscard", Napi::Function::New<socketDiscard>(env, "socketDiscard"));
 }
 
 } // namespace doorbell

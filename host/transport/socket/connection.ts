@@ -14,6 +14,9 @@ const UNSENT_BYTES_MAX = 4 << 20;
 /** And descriptors that wait with them: the process has a number of them that others need, too. */
 const UNSENT_FDS_MAX = 8;
 
+/** So often in a row is no coincidence. */
+const FUTILE_MAX = 100;
+
 /** What a connection needs of a protocol's session. */
 export interface FramedSession {
   /** Whether a message may be handed over now. */
@@ -62,6 +65,8 @@ export class Connection<S extends FramedSession> {
   /** Why nothing can be sent any more; the session ends at the next turn. */
   #broken: string | undefined;
   #isDraining = false;
+  /** Times in a row that nothing could be sent although the kernel had said so. */
+  #futile = 0;
 
   constructor(options: ConnectionOptions<S>, fd: number) {
     this.#options = options;
@@ -78,11 +83,13 @@ export class Connection<S extends FramedSession> {
     this.#watch();
   }
 
-  /** Looks whether the peer has gone meanwhile. */
+  /** Looks whether the peer has gone meanwhile; one that leaves its replies unread makes room for another. */
   probe(): PeerState {
     if (this.#socket.pendingBytes > 0 && !this.#flush()) return 'gone';
     if (!this.session.ready) return 'busy';
-    return this.#isListening ? this.#readable() : 'there';
+    if (this.#isListening) return this.#readable();
+    // Nobody would hear of its end any more: that comes behind what it is not listened to for.
+    return this.#end('it left its replies unread, and another one has connected');
   }
 
   /** Lets the session put down what outlives the target; takes no message any more. */
@@ -116,11 +123,18 @@ export class Connection<S extends FramedSession> {
       this.#readWatch = undefined;
     }
     if (this.#socket.pendingBytes > 0 && this.#writeWatch === undefined) {
-      this.#writeWatch = this.#options.reactor.watchWritable(this.#socket.fd, () => {
-        this.#writeWatch = undefined;
-        if (this.#flush()) this.#watch();
-      });
+      this.#writeWatch = this.#options.reactor.watchWritable(this.#socket.fd, () => this.#writable());
     }
+  }
+
+  /** The kernel reports a peer that shut its end down here, too, and again at once, though it takes nothing. */
+  #writable(): void {
+    this.#writeWatch = undefined;
+    const waiting = this.#socket.pendingBytes;
+    if (!this.#flush()) return;
+    this.#futile = this.#socket.pendingBytes === waiting ? this.#futile + 1 : 0;
+    if (this.#futile < FUTILE_MAX) this.#watch();
+    else this.#end('the peer shut its end down and does not read its replies');
   }
 
   #readable(): PeerState {

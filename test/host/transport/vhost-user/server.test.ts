@@ -3,7 +3,9 @@
  * read; the back channel, kicks and the state file. Server and front ends share this thread.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs';
+import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
@@ -77,14 +79,21 @@ function received(socket: MessageSocket): Received {
 const answerOf = (socket: MessageSocket): string => received(socket).bytes.toString('hex');
 const done = (request: number): string => reply(request, u64(0n));
 
-/** Both ends of a connected pair of sockets. */
+/** Another front end is served now. */
+function isServed(): void {
+  const next = connect();
+  next.send(message(1));
+  assert.equal(answerOf(next), reply(1, u64(1n << 30n)));
+}
+
+/** Both ends of a connected pair of sockets; the other end of `theirs` has no name. */
 function pair(): { ours: MessageSocket; theirs: number } {
   const at = path.join(folder, 'back.sock');
   const listener: Listener = native.listen(at, 0o600);
-  const theirs = native.connect(at);
-  const ours = listener.accept();
+  const ours = native.connect(at);
+  const theirs = listener.accept();
   listener.close();
-  assert.ok(ours !== undefined);
+  assert.ok(theirs !== undefined);
   return { ours: socketOf(ours), theirs };
 }
 
@@ -189,6 +198,64 @@ test('a back channel that is closed is no error, one that is no socket is', () =
   socket.send(message(21, Buffer.alloc(0), 1 | NEED_REPLY), [eventfd]);
   assert.equal(answerOf(socket), reply(21, u64(22n)));
   native.fdClose(eventfd);
+});
+
+test('a back channel over a network is none: sending there may take as long as its owner likes', async () => {
+  const network = createServer().listen(0, '127.0.0.1');
+  await once(network, 'listening');
+  const { fd } = (network as unknown as { _handle: { fd: number } })._handle;
+  const socket = agreed();
+  socket.send(message(21, Buffer.alloc(0), 1 | NEED_REPLY), [fd]);
+  const answer = answerOf(socket);
+  network.close();
+  await once(network, 'close');
+  assert.equal(answer, reply(21, u64(22n)));
+});
+
+test('a front end passes no end of its own connection as back channel: nobody would hear of its end', () => {
+  const socket = agreed();
+  socket.send(message(21, Buffer.alloc(0), 1 | NEED_REPLY), [socket.fd]);
+  assert.equal(answerOf(socket), reply(21, u64(22n)));
+  const { ours, theirs } = pair();
+  ours.send(message(1), [socket.fd]);
+  socket.send(message(21, Buffer.alloc(0), 1 | NEED_REPLY), [theirs]);
+  native.fdClose(theirs);
+  assert.equal(answerOf(socket), done(21));
+  ours.send(message(1), [socket.fd]);
+  socket.close();
+  isServed();
+});
+
+/** A front end that is not listened to any more. */
+function unread(): MessageSocket {
+  const socket = agreed();
+  device.completions.set(0x200, { status: 0, result: 0, data: Buffer.alloc(65536) });
+  for (let count = 0; count < 100; count++) {
+    socket.send(message(0x406, Buffer.concat([Buffer.of(2), Buffer.alloc(63), u32(65536, 0)])));
+    run();
+  }
+  return socket;
+}
+
+test('one that left its replies unread and will send nothing more does not keep the target busy', async () => {
+  const socket = unread();
+  const { ours, theirs } = pair();
+  ours.send(message(1), [socket.fd]);
+  const [fd] = received(socketOf(theirs)).fds;
+  const half = new Socket({ fd, readable: false, writable: true });
+  half.end();
+  await once(half, 'close');
+  run();
+  assert.ok(logLines.some((line) => line.includes('does not read its replies')));
+  isServed();
+});
+
+test('one that left its replies unread makes room for the next, even if its end cannot be seen', () => {
+  const socket = unread();
+  socket.send(message(1), [socket.fd]);
+  assert.equal(socket.pendingBytes, 0, 'the descriptor waits in the target’s socket');
+  socket.close();
+  isServed();
 });
 
 test('a second front end is refused, and the first does not notice', () => {
