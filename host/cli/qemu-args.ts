@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { parseSize } from '../config/size.ts';
 import { parseSocket } from '../config/socket-spec.ts';
 import { UsageError } from '../config/usage-error.ts';
-import { vfioUserOptions } from '../demo/qemu.ts';
+import { sharedMemoryOptions, vfioUserDevice, vhostUserNvmeDevice } from '../demo/qemu.ts';
 import { collect } from './collect.ts';
 import type { CommandContext } from './program.ts';
 
@@ -13,12 +13,14 @@ const MIB = 1024 * 1024;
 const DETAILS = `
 The options are one line, quoted for a shell. They make the guest's memory a shared memfd, which lets the target read
 queues and data in place, choose the q35 machine on that memory, and add one NVMe controller for each socket. Add your
-own -accel, -smp, disks, kernel and so on; leave out your own -m and -machine. QEMU 10.1 or later is needed, and the
-target must be listening when QEMU starts.
+own -accel, -smp, disks, kernel and so on; leave out your own -m and -machine. QEMU 10.1 or later is needed; for a
+socket with protocol=vhost-user-nvme it is the one that npm run qemu:build prints. The target must be listening when
+QEMU starts.
 
 Examples:
   doorbell qemu-args --socket /tmp/nvme.sock --memory 2G
   eval "qemu-system-x86_64 -accel kvm -nographic $(doorbell qemu-args --socket /tmp/nvme.sock --memory 2G)"
+  doorbell qemu-args --socket b.sock,protocol=vhost-user-nvme
   doorbell qemu-args --socket a.sock --socket b.sock --json      two controllers, as a JSON array of arguments
 `;
 
@@ -28,7 +30,7 @@ export function registerQemuArgs(program: Command, context: CommandContext): voi
     .summary('print the QEMU options for sockets of a target')
     .description("Prints the QEMU options that connect a guest to a target's sockets.")
     .requiredOption(
-      '--socket <path>',
+      '--socket <path[,...]>',
       'socket of a controller, as given to serve; repeat it for more controllers',
       collect,
     )
@@ -36,10 +38,11 @@ export function registerQemuArgs(program: Command, context: CommandContext): voi
     .option('--json', 'print a JSON array with one string an argument')
     .addHelpText('after', DETAILS)
     .action((options: { socket: string[]; memory: string; json?: true }) => {
-      const args = vfioUserOptions({
-        socketPaths: options.socket.map((text) => parseSocket(text).path),
-        memoryBytes: parseMemory(options.memory),
+      const devices = options.socket.flatMap((text, index) => {
+        const { path, protocol } = parseSocket(text);
+        return protocol === 'vfio-user' ? vfioUserDevice(path) : vhostUserNvmeDevice(path, `nvme${index}`);
       });
+      const args = [...sharedMemoryOptions(parseMemory(options.memory)), ...devices];
       context.print(options.json ? JSON.stringify(args) : args.map(quoteForShell).join(' '));
     });
 }

@@ -29,7 +29,8 @@ Namespaces (--namespace SPEC), numbered 1, 2, ... unless nsid= says otherwise:
 Sockets (--socket PATH), one controller each, all of one NVM subsystem:
     namespaces=1+2         the controller sees these namespaces (default: all)
     cntlid=N               controller identifier, 1 to 65519 (default: the lowest free one)
-    protocol=NAME          vfio-user, or vhost-user-nvme for the QEMU device of 2019 (default: vfio-user)
+    protocol=NAME          vfio-user (the default), for QEMU 10.1 or later, or vhost-user-nvme, for QEMU with the
+                           device that npm run qemu:build makes, or with the one of 2019
     shadow-doorbells=on|off  as --shadow-doorbells, for this controller alone
 
 SIGINT or SIGTERM drains: requests under way are finished, then the target ends. A second one ends it at once.
@@ -48,7 +49,7 @@ export function registerServe(program: Command, context: CommandContext): void {
     .command('serve')
     .summary('run a target: NVMe controllers on UNIX sockets')
     .description('Runs a target: one NVMe controller on each socket, with the namespaces that are given.')
-    .option('--socket <path[,...]>', 'where a VMM connects to a controller (vfio-user); repeatable', collect)
+    .option('--socket <path[,...]>', 'where a VMM connects to a controller; repeatable', collect)
     .option('--namespace <spec>', 'storage that guests see: file:PATH or ram:SIZE; repeatable', collect)
     .option('--shadow-doorbells <on|off>', 'let guests ring through memory (Doorbell Buffer Config)', 'on')
     .option(

@@ -80,15 +80,30 @@ export interface VfioUserOptions {
  * Throws RangeError for a memory size that is not a positive multiple of 1 MiB.
  */
 export function vfioUserOptions({ socketPaths, memoryBytes, bootable }: VfioUserOptions): string[] {
-  const size = formatMemory(memoryBytes);
-  const options = ['-m', size, '-object', `memory-backend-memfd,id=mem,size=${size},share=on`];
-  options.push('-machine', 'q35,memory-backend=mem');
+  const options = sharedMemoryOptions(memoryBytes);
   for (const [index, path] of socketPaths.entries()) {
     const order = bootable === true ? { bootindex: index } : {};
-    const device = { driver: 'vfio-user-pci', socket: { type: 'unix', path }, ...order };
-    options.push('-device', JSON.stringify(device));
+    options.push(...vfioUserDevice(path, order));
   }
   return options;
+}
+
+/** Guest memory that a target can map. Throws as `vfioUserOptions`. */
+export function sharedMemoryOptions(memoryBytes: number): string[] {
+  const size = formatMemory(memoryBytes);
+  const memory = ['-m', size, '-object', `memory-backend-memfd,id=mem,size=${size},share=on`];
+  return [...memory, '-machine', 'q35,memory-backend=mem'];
+}
+
+/** A controller that speaks vfio-user. */
+export function vfioUserDevice(path: string, more: Readonly<Record<string, number>> = {}): string[] {
+  return ['-device', JSON.stringify({ driver: 'vfio-user-pci', socket: { type: 'unix', path }, ...more })];
+}
+
+/** A controller that speaks vhost-user-nvme: the device of native/qemu, which connects anew when its target is gone. */
+export function vhostUserNvmeDevice(path: string, id: string): string[] {
+  const socket = `socket,id=${id},path=${path.replaceAll(',', ',,')},reconnect-ms=1000`;
+  return ['-chardev', socket, '-device', `vhost-user-nvme,chardev=${id}`];
 }
 
 /** A UEFI for QEMU: absolute paths of its code, and of the variables that it begins with. Neither file changes. */

@@ -65,7 +65,7 @@ describe('usage errors: one line on stderr, exit code 2', () => {
       ['serve', '--socket', 's,shadow-doorbells=no-way', '--namespace', 'ram:1M'],
       /write shadow-doorbells=on/,
     ],
-    [['qemu-args'], /required option '--socket <path>' not specified/],
+    [['qemu-args'], /required option '--socket <path\[,...\]>' not specified/],
     [['qemu-args', '--socket', 's', '--memory', '1.5M'], /--memory 1.5M is not whole MiB: write --memory 2M/],
   ];
   for (const [args, words] of cases) {
@@ -97,6 +97,20 @@ describe('qemu-args', () => {
     const paths = devices.map((text) => (JSON.parse(text) as { socket: { path: string } }).socket.path);
     assert.deepEqual(paths, ['/a', '/b']);
     assert.equal(args[args.indexOf('-m') + 1], '1G');
+  });
+
+  test('a socket of vhost-user-nvme gets its own device', () => {
+    const sockets = ['--socket', '/a', '--socket', '/b,,c,protocol=vhost-user-nvme'];
+    const { stdout } = doorbell('qemu-args', ...sockets, '--json');
+    const args = JSON.parse(stdout) as string[];
+    assert.deepEqual(args.slice(args.indexOf('-device')), [
+      '-device',
+      '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"/a"}}',
+      '-chardev',
+      'socket,id=nvme1,path=/b,,c,reconnect-ms=1000',
+      '-device',
+      'vhost-user-nvme,chardev=nvme1',
+    ]);
   });
 
   test('the shell gives back what was quoted', () => {
