@@ -425,8 +425,9 @@ Napi::Value messageSocket(const Napi::CallbackInfo& info) {
 }
 
 /**
- * Whether a descriptor is one end of a connected pair without names. The other end of a connection to a listener has
- * one: such a socket could be the peer's own, and this process would keep open the connection whose end it waits for.
+ * Whether a descriptor is one end of a connected pair without names. The other end of a connection to a
+ * listener has one: such a socket could be the peer's own, and this process would keep open the connection
+ * whose end it waits for.
  */
 Napi::Value socketIsPair(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {

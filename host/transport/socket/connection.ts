@@ -43,6 +43,8 @@ export interface ConnectionOptions<S extends FramedSession> {
   framing: Framing;
   reactor: ReactorPort;
   createSession: (port: SessionPort) => S;
+  /** Said of a peer whose very first message is none of this protocol. */
+  stranger: string;
   /** The peer is gone or was dropped: `reason`. */
   ended: (reason: string) => void;
   /** A `probe` that found the session busy may find out more now, though not from within this call. */
@@ -65,6 +67,8 @@ export class Connection<S extends FramedSession> {
   /** Why nothing can be sent any more; the session ends at the next turn. */
   #broken: string | undefined;
   #isDraining = false;
+  /** A message of the peer's was taken: it speaks this protocol. */
+  #isKnown = false;
   /** Times in a row that nothing could be sent although the kernel had said so. */
   #futile = 0;
 
@@ -145,7 +149,7 @@ export class Connection<S extends FramedSession> {
       try {
         received = this.#socket.receive();
       } catch (error) {
-        return this.#end(messageOf(error));
+        return this.#end(this.#faultOf(messageOf(error)));
       }
       if (received === null || this.#broken !== undefined) {
         received?.fds.forEach((fd) => native.fdClose(fd));
@@ -154,11 +158,16 @@ export class Connection<S extends FramedSession> {
       isEmpty = received === undefined;
       if (received === undefined) break;
       const error = this.session.handle(received.bytes, received.fds);
-      if (error !== undefined) return this.#end(`${error.message} (${error.code})`);
+      if (error !== undefined) return this.#end(this.#faultOf(`${error.message} (${error.code})`));
+      this.#isKnown = true;
     }
     this.#watch();
     if (isEmpty) return 'there';
     return this.session.ready ? 'more' : 'busy';
+  }
+
+  #faultOf(message: string): string {
+    return this.#isKnown ? message : `${message}; ${this.#options.stranger}`;
   }
 
   #end(reason: string): PeerState {

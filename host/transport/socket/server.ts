@@ -17,6 +17,8 @@ export interface Protocol<S extends FramedSession> {
   createSession: (port: SessionPort) => S;
   /** The protocol's word for who connects. */
   peer: 'client' | 'front end';
+  /** What to do about a peer whose very first message is none of this protocol. */
+  stranger: string;
   /** Who connects while another one is served. */
   second: 'waits' | 'is refused';
 }
@@ -131,13 +133,14 @@ export class SocketServer<S extends FramedSession> {
     const fd = this.#waiting.shift();
     if (fd === undefined) return;
     const { path, log, reactor } = this.#options;
-    const { framing, createSession, peer } = this.#protocol;
+    const { framing, createSession, peer, stranger } = this.#protocol;
     log.limited(`${peer} connected`).info(`${peer} connected`, { socket: path });
     this.#connection = new Connection(
       {
         framing,
         reactor,
         createSession,
+        stranger,
         ended: (reason) => this.#end(reason),
         resumed: () => this.#judgeLater(),
       },

@@ -23,6 +23,7 @@ export class VfioUserServer extends SocketServer<Session> {
       framing: VFIO_USER_FRAMING,
       createSession: (port) => new Session({ device, log, maxDmaMaps, ...port }),
       peer: 'client',
+      stranger: 'a VMM that speaks vhost-user-nvme needs protocol=vhost-user-nvme at this --socket',
       second: 'waits',
     });
   }

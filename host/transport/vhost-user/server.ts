@@ -36,6 +36,7 @@ export class VhostUserServer extends SocketServer<Session> {
           ...port,
         }),
       peer: 'front end',
+      stranger: 'a VMM that speaks vfio-user needs a --socket without protocol=vhost-user-nvme',
       second: 'is refused',
     });
   }

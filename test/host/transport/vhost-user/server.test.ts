@@ -258,6 +258,14 @@ test('one that left its replies unread makes room for the next, even if its end 
   isServed();
 });
 
+test('a VMM that speaks vfio-user is told of', () => {
+  const socket = connect();
+  socket.send(Buffer.from('00000100d60000000000000000000000', 'hex'));
+  run();
+  assert.equal(socket.receive(), null);
+  assert.ok(logLines.some((line) => line.includes('needs a --socket without protocol=vhost-user-nvme')));
+});
+
 test('a second front end is refused, and the first does not notice', () => {
   const first = agreed();
   const second = connect();
