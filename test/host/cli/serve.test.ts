@@ -124,9 +124,11 @@ test('a client that holds the connection does not keep the target from draining'
 test('a second signal ends the target at once, by that signal', async () => {
   const target = await serve('--socket', fresh('.sock'), '--namespace', 'ram:1M');
   const closed = once(target.process, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
-  // Two kinds, for two of one kind may arrive as one.
+  // Two kinds, for two of one kind may arrive as one; both at once, for an idle target drains in no time.
+  target.process.kill('SIGSTOP');
   target.process.kill('SIGTERM');
   target.process.kill('SIGINT');
+  target.process.kill('SIGCONT');
   const [code, signal] = await closed;
   assert.equal(code, null, target.output.stderr);
   assert.match(signal ?? '', /^SIG(TERM|INT)$/);
