@@ -382,11 +382,16 @@ bool vun_settle(VhostUserNvme *s, int ms)
 }
 
 /* Waits for answers without which QEMU cannot go on. */
-void vun_settle_or_drop(VhostUserNvme *s)
+bool vun_settle_or_drop(VhostUserNvme *s, Error **errp)
 {
-    if (!vun_settle(s, VUN_WAIT_MS) && s->replies.sioc) {
+    if (vun_settle(s, VUN_WAIT_MS)) {
+        return true;
+    }
+    if (s->replies.sioc) {
         vun_silent(s);
     }
+    error_setg(errp, "%s", s->last_error);
+    return false;
 }
 
 /* ---- The beginning of a connection ------------------------------------ */

@@ -132,7 +132,7 @@ void vun_reset_controller(VhostUserNvme *s)
 {
     if (s->stage == VUN_LIVE) {
         vun_send_reset(s);
-        vun_settle_or_drop(s);
+        vun_settle_or_drop(s, NULL);
     }
     if (s->stage != VUN_LIVE) {
         vun_drop_state(s);
@@ -253,7 +253,7 @@ static void vun_memory_commit(MemoryListener *listener)
     if (s->stage >= VUN_SETUP) {
         vun_send_regions(s);
         if (s->removing) {
-            vun_settle_or_drop(s);
+            vun_settle_or_drop(s, NULL);
         }
     }
     s->removing = false;

@@ -319,7 +319,7 @@ static void vun_config_write(PCIDevice *pci_dev, uint32_t addr, uint32_t value,
          * The next doorbell overtakes what is in the socket, and its command
          * would be answered by the interrupt that was on before.
          */
-        vun_settle_or_drop(s);
+        vun_settle_or_drop(s, NULL);
     }
 }
 
@@ -334,7 +334,7 @@ static void vun_vm_state(void *opaque, bool running, RunState state)
         }
         if (s->stage == VUN_LIVE && !running) {
             /* Nothing changes the guest's memory while the VM is stopped. */
-            vun_settle_or_drop(s);
+            vun_settle_or_drop(s, NULL);
         }
     }
 }
@@ -497,16 +497,6 @@ static bool vun_check(VhostUserNvme *s, Error **errp)
     return false;
 }
 
-/* Waits until the session has come as far as it can by itself. */
-static bool vun_progress(VhostUserNvme *s, Error **errp)
-{
-    vun_settle_or_drop(s);
-    if (s->stage == VUN_AWAY) {
-        error_setg(errp, "%s", s->last_error);
-    }
-    return s->stage != VUN_AWAY;
-}
-
 static bool vun_realize_parts(VhostUserNvme *s, Error **errp)
 {
     DeviceState *dev = DEVICE(s);
@@ -515,7 +505,7 @@ static bool vun_realize_parts(VhostUserNvme *s, Error **errp)
                "migration: the controller's state is in the target");
     if (migrate_add_blocker(&s->migration_blocker, errp) < 0 ||
         qemu_chr_fe_wait_connected(&s->chr, errp) < 0 ||
-        !vun_session_begin(s, errp) || !vun_progress(s, errp) ||
+        !vun_session_begin(s, errp) || !vun_settle_or_drop(s, errp) ||
         !vun_init_eventfds(s, errp) || !vun_init_pci(s, errp)) {
         return false;
     }
@@ -528,7 +518,7 @@ static bool vun_realize_parts(VhostUserNvme *s, Error **errp)
     }
     s->running = runstate_is_running() || !dev->hotplugged;
     vun_setup(s);
-    if (!vun_progress(s, errp)) {
+    if (!vun_settle_or_drop(s, errp)) {
         return false;
     }
     s->vm_state = qdev_add_vm_change_state_handler(dev, vun_vm_state, s);

@@ -185,7 +185,7 @@ void vun_send(VhostUserNvme *s, uint32_t request, int fd,
               const uint64_t *words);
 void vun_receive(void *opaque);
 bool vun_settle(VhostUserNvme *s, int ms);
-void vun_settle_or_drop(VhostUserNvme *s);
+bool vun_settle_or_drop(VhostUserNvme *s, Error **errp);
 
 /* session.c */
 const VunKind *vun_kind(uint32_t request);
