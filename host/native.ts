@@ -109,7 +109,22 @@ export type NativeStorage =
       zeroRange: boolean;
       punchHole: boolean;
     }
-  | { kind: 'ram'; disk: RamDisk; offset: number; length: number; readOnly: boolean };
+  | { kind: 'ram'; disk: RamDisk; offset: number; length: number; readOnly: boolean }
+  /** Keeps nothing; a read stores zeros, or nothing either. */
+  | { kind: 'null'; length: number; readOnly: boolean; zeros: boolean };
+
+/** What the ioctls of a block device say. */
+export interface BlockDevice {
+  bytes: number;
+  /** Bytes of the smallest request. */
+  logicalBlock: number;
+  /** Bytes of a good request; 0 where the device does not say. */
+  optimalBytes: number;
+  /** Set by `blockdev --setro`, or by the device itself. */
+  readOnly: boolean;
+  major: number;
+  minor: number;
+}
 
 /** Zero-filled anonymous memory that several namespaces or controllers may share. */
 export interface RamDisk {
@@ -223,8 +238,14 @@ export interface Uring {
   /** Tokens of descriptors that became readable, the first `enter()` result of them. */
   readonly tokens: Uint32Array;
   /**
-   * Cancels what can be canceled and waits for the rest: each request gets its completion. ETIMEDOUT after 10
-   * s. Idempotent.
+   * Cancels requests of a controller, or the one in `slot`, as far as they have not been begun: those that wait in the
+   * addon end at once, those that wait in the kernel soon, with BLOCK_CANCELED or -ECANCELED. What a device works on
+   * goes on to its end. Waits for nothing.
+   */
+  cancel(controller: NativeController, slot?: number): void;
+  /**
+   * Cancels what can be canceled and waits for the rest: each request gets its completion. ETIMEDOUT after 3 s: what
+   * has not ended then is left to the kernel, with its memory. Idempotent.
    */
   close(): void;
 }
@@ -261,8 +282,13 @@ export interface Addon {
   memfdCreate(name: string, bytes: number, huge?: boolean): number;
   /** Anonymous file whose size nobody can change, and which takes no more seals: a peer can only write to it. */
   memfdSealed(name: string, bytes: number): number;
-  /** Exclusive (write) or shared (read) advisory lock (OFD); false when somebody else holds it. */
-  fileLock(fd: number, exclusive: boolean): boolean;
+  /**
+   * Exclusive (write) or shared (read) advisory lock (OFD) of a range, by default of all bytes, as a length of 0 means
+   * all from the offset on; false when somebody else holds it.
+   */
+  fileLock(fd: number, exclusive: boolean, offset?: number, length?: number): boolean;
+  /** ENOTTY when the descriptor is no block device. */
+  blockDevice(fd: number): BlockDevice;
   /** fallocate(2) with FALLOC_FL_KEEP_SIZE; mode 'zero-range' | 'punch-hole'. For probing and tests. */
   fallocate(fd: number, mode: 'zero-range' | 'punch-hole', offset: number, length: number): void;
   /**

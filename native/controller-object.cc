@@ -107,9 +107,17 @@ void ControllerObject::namespaceAttach(const Napi::CallbackInfo& info) {
 Shared<Storage> ControllerObject::toStorage(const Napi::Value& value) const {
   const Napi::Object storage = toObject(value, "storage");
   const std::string kind = toText(storage.Get("kind"), "storage.kind");
-  const std::uint64_t offset = toSize(storage.Get("offset"), "storage.offset");
   const std::uint64_t length = toSize(storage.Get("length"), "storage.length");
   const bool readOnly = toBoolean(storage.Get("readOnly"), "storage.readOnly");
+  if (kind == "null") {
+    const bool zeros = toBoolean(storage.Get("zeros"), "storage.zeros");
+    return Shared<Storage>(new NullStorage(length, readOnly, zeros));
+  }
+  const std::uint64_t offset = toSize(storage.Get("offset"), "storage.offset");
+  // The end of the slice is a file offset too.
+  if (length > std::uint64_t{INT64_MAX} - offset) {
+    throw Napi::RangeError::New(value.Env(), "storage.offset and storage.length must end before 2^63");
+  }
   if (kind == "file") {
     const std::uint64_t alignment = toSize(storage.Get("memoryAlignment"), "storage.memoryAlignment");
     // Bounce buffers are aligned to a page.
@@ -126,7 +134,7 @@ Shared<Storage> ControllerObject::toStorage(const Napi::Value& value) const {
     };
     return Shared<Storage>(new FileStorage(length, readOnly, options));
   }
-  if (kind != "ram") throw Napi::TypeError::New(value.Env(), "storage.kind must be 'file' or 'ram'");
+  if (kind != "ram") throw Napi::TypeError::New(value.Env(), "storage.kind must be 'file', 'ram' or 'null'");
   void* disk = nullptr;
   if (napi_unwrap(value.Env(), toObject(storage.Get("disk"), "storage.disk"), &disk) != napi_ok ||
       !open_->ramDisks.contains(static_cast<RamDiskObject*>(disk))) {

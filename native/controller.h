@@ -48,6 +48,8 @@ class Controller : public Counted {
   /** The request is done: a BLOCK_* code, or a negative errno. */
   void complete(Request& request, std::int32_t result);
 
+  /** The requests that are not complete, linked by `next`. */
+  Request* first() const { return first_; }
   std::uint32_t inFlight() const { return active_ + static_cast<std::uint32_t>(ready_.size()); }
   std::uint32_t active() const { return active_; }
   /** Writes completion records to the core's memory; returns how many. */

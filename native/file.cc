@@ -1,6 +1,6 @@
 // Files as peers pass them and backends open them: fstat(2), fcntl(2) for seals and OFD locks,
-// memfd_create(2), fallocate(2), lseek(2), statx(2), mmap(2). The descriptors are the caller's, except in
-// fdClose.
+// memfd_create(2), fallocate(2), lseek(2), statx(2), mmap(2), ioctl(2) of block devices. The descriptors are
+// the caller's, except in fdClose.
 
 #include "binding.h"
 #include "guest-memory.h"
@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 namespace doorbell {
@@ -86,9 +87,37 @@ Napi::Value fileLock(const Napi::CallbackInfo& info) {
     struct flock lock {};
     lock.l_type = toBoolean(info[1], "exclusive") ? F_WRLCK : F_RDLCK;
     lock.l_whence = SEEK_SET;
+    if (!info[2].IsUndefined()) lock.l_start = static_cast<off_t>(toSize(info[2], "offset"));
+    if (!info[3].IsUndefined()) lock.l_len = static_cast<off_t>(toSize(info[3], "length"));
     const int result = retry([&] { return fcntl(fd, F_OFD_SETLK, &lock); });
     if (result != 0 && errno != EAGAIN && errno != EACCES) fail("fcntl");
     return Napi::Boolean::New(info.Env(), result == 0);
+  });
+}
+
+Napi::Value blockDevice(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int fd = toFd(info[0], "fd");
+    struct stat status {};
+    if (fstat(fd, &status) != 0) fail("fstat");
+    if (!S_ISBLK(status.st_mode)) fail("ioctl", ENOTTY);
+    std::uint64_t bytes = 0;
+    int logical = 0;
+    unsigned optimal = 0;
+    int readOnly = 0;
+    if (ioctl(fd, BLKGETSIZE64, &bytes) != 0 || ioctl(fd, BLKSSZGET, &logical) != 0 ||
+        ioctl(fd, BLKIOOPT, &optimal) != 0 || ioctl(fd, BLKROGET, &readOnly) != 0) {
+      fail("ioctl");
+    }
+    Napi::Env env = info.Env();
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("bytes", Napi::Number::New(env, static_cast<double>(bytes)));
+    result.Set("logicalBlock", Napi::Number::New(env, logical));
+    result.Set("optimalBytes", Napi::Number::New(env, optimal));
+    result.Set("readOnly", Napi::Boolean::New(env, readOnly != 0));
+    result.Set("major", Napi::Number::New(env, major(status.st_rdev)));
+    result.Set("minor", Napi::Number::New(env, minor(status.st_rdev)));
+    return result;
   });
 }
 
@@ -176,6 +205,7 @@ void registerFile(Napi::Env env, Napi::Object exports) {
   exports.Set("memfdCreate", Napi::Function::New<memfdCreate>(env, "memfdCreate"));
   exports.Set("memfdSealed", Napi::Function::New<memfdSealed>(env, "memfdSealed"));
   exports.Set("fileLock", Napi::Function::New<fileLock>(env, "fileLock"));
+  exports.Set("blockDevice", Napi::Function::New<blockDevice>(env, "blockDevice"));
   exports.Set("fallocate", Napi::Function::New<allocate>(env, "fallocate"));
   exports.Set("fileSeek", Napi::Function::New<fileSeek>(env, "fileSeek"));
   exports.Set("directAlignment", Napi::Function::New<directAlignment>(env, "directAlignment"));

@@ -47,6 +47,8 @@ std::uint32_t takeRequest(const CoreMemory& core, std::uint32_t index, Request& 
   request.segmentFirst = 0;
   request.done = 0;
   request.stage = Stage::TRANSFER;
+  request.place = Place::NOWHERE;
+  request.canceled = false;
 
   if (request.operation == abi::OPERATION_FLUSH || request.operation == abi::OPERATION_WRITE_ZEROES) {
     request.segmentCount = 0;
@@ -131,6 +133,10 @@ void Request::scatter(const void* source, std::uint64_t bytes) const {
     std::memcpy(address, position, part);
     position += part;
   });
+}
+
+void Request::zero() const {
+  walk(*this, length, [](std::uint8_t* address, std::uint64_t part) { std::memset(address, 0, part); });
 }
 
 } // namespace doorbell

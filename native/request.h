@@ -31,6 +31,18 @@ enum class Stage : std::uint8_t {
   SYNC,
 };
 
+/** Where a request is. */
+enum class Place : std::uint8_t {
+  /** Not yet shown to its storage, or finished. */
+  NOWHERE,
+  /** In the ring's queue for room. */
+  WAITING,
+  /** In its storage's queue. */
+  HELD,
+  /** With its storage. */
+  STARTED,
+};
+
 struct Request {
   Shared<Controller> controller;
   Shared<Storage> storage;
@@ -55,6 +67,9 @@ struct Request {
   /** Bytes that are done. */
   std::uint64_t done = 0;
   Stage stage = Stage::TRANSFER;
+  Place place = Place::NOWHERE;
+  /** Nothing more is begun for it. */
+  bool canceled = false;
   std::uint32_t segmentCount = 0;
   /** Segments before this one are done; this one begins where the work goes on. */
   std::uint32_t segmentFirst = 0;
@@ -69,6 +84,8 @@ struct Request {
   void gather(void* target, std::uint64_t bytes) const;
   /** Copies to the segments, without moving on. */
   void scatter(const void* source, std::uint64_t bytes) const;
+  /** Stores zeros into the segments. */
+  void zero() const;
 };
 
 /** The core's memory below its windows: where records, segments and data buffers lie. */

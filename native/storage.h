@@ -1,4 +1,4 @@
-// What a namespace's blocks are stored in. The contract of both kinds:
+// What a namespace's blocks are stored in. The contract of all kinds:
 //
 // start() gets a request whose range, direction and segments were checked, and either finishes it at once or
 // queues exactly one operation with the ring; resume() gets that operation's result and does one of the same
@@ -9,6 +9,7 @@
 #include "shared.h"
 
 #include <cstdint>
+#include <deque>
 
 namespace doorbell {
 
@@ -26,6 +27,21 @@ class Storage : public Counted {
   /** Bytes of the namespace. */
   const std::uint64_t length;
   const bool readOnly;
+
+  /** The ring's account of this storage. */
+  struct Load {
+    /** Requests that were started and are not finished. */
+    std::uint32_t requests = 0;
+    /** Requests that wait because too many were started. */
+    std::deque<Request*> held;
+    /** The ring watches whether it makes progress. */
+    bool listed = false;
+    /** Something completed since the ring last looked. */
+    bool progressed = false;
+    /** How often in a row the ring looked and nothing had. */
+    unsigned quiet = 0;
+  };
+  Load load;
 };
 
 /** BLOCK_OK, BLOCK_OUT_OF_RANGE or BLOCK_READ_ONLY: what can be said of a request without executing it. */
@@ -62,6 +78,19 @@ class FileStorage final : public Storage {
   std::uint64_t position(const Request& request) const;
 
   const FileOptions options_;
+};
+
+/** Keeps nothing: each request is done within start(). */
+class NullStorage final : public Storage {
+ public:
+  NullStorage(std::uint64_t length, bool readOnly, bool zeros) : Storage(length, readOnly), zeros_(zeros) {}
+
+  void start(Request& request, Uring& uring) override;
+  void resume(Request& request, Uring& uring, std::int32_t result) override;
+
+ private:
+  /** A read stores zeros; else it leaves the guest's memory as it is. */
+  const bool zeros_;
 };
 
 /** Zero-filled anonymous memory, several storages of one. */

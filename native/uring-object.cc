@@ -58,6 +58,14 @@ void UringObject::submit(const Napi::CallbackInfo& info) {
   });
 }
 
+void UringObject::cancel(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    Controller& controller = toController(info[0]);
+    if (info[1].IsUndefined()) return uring_->cancel(controller, std::nullopt);
+    uring_->cancel(controller, toU32(info[1], "slot"));
+  });
+}
+
 Napi::Value UringObject::enter(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const double microseconds = toNumber(info[0], "waitMicroseconds");
@@ -85,6 +93,7 @@ Napi::Function UringObject::define(Napi::Env env) {
                          InstanceMethod<&UringObject::unwatch>("unwatch"),
                          InstanceMethod<&UringObject::watchWritable>("watchWritable"),
                          InstanceMethod<&UringObject::submit>("submit"),
+                         InstanceMethod<&UringObject::cancel>("cancel"),
                          InstanceMethod<&UringObject::enter>("enter"),
                          InstanceAccessor<&UringObject::tokens>("tokens"),
                          InstanceMethod<&UringObject::close>("close"),

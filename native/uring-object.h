@@ -21,6 +21,7 @@ class UringObject : public Napi::ObjectWrap<UringObject> {
   void unwatch(const Napi::CallbackInfo& info);
   void watchWritable(const Napi::CallbackInfo& info);
   void submit(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
   Napi::Value enter(const Napi::CallbackInfo& info);
   Napi::Value tokens(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

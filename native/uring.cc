@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <poll.h>
 #include <sys/mman.h>
-#include <time.h>
 
 namespace doorbell {
 namespace {
@@ -22,7 +21,7 @@ constexpr std::uint64_t SMALL_BOUNCE_BYTES = std::uint64_t{16} << 10;
 constexpr std::uint64_t LARGE_BOUNCE_BYTES = std::uint64_t{1} << 20;
 constexpr std::size_t SMALL_BOUNCES_KEPT = 512;
 constexpr std::size_t LARGE_BOUNCES_KEPT = 16;
-constexpr std::int64_t CLOSE_TIMEOUT_SECONDS = 10;
+constexpr std::int64_t CLOSE_TIMEOUT_MILLISECONDS = 3000;
 
 // The user data of a completion: a request's address, whose low bits are 0, or
 // token << 32 | generation << TAG_BITS | tag.
@@ -31,9 +30,9 @@ constexpr std::uint64_t TAG_MASK = (1U << TAG_BITS) - 1;
 constexpr std::uint32_t TAG_REQUEST = 0;
 constexpr std::uint32_t TAG_READABLE = 1;
 constexpr std::uint32_t TAG_WRITABLE = 2;
-constexpr std::uint32_t TAG_IGNORED = 7;
 constexpr std::uint32_t GENERATION_MAX = 0xffffffffU >> TAG_BITS;
 
+static_assert(Uring::IGNORED == TAG_MASK);
 static_assert(alignof(Request) > TAG_MASK);
 
 std::uint64_t watchData(std::uint32_t token, std::uint32_t generation, std::uint32_t tag) {
@@ -63,12 +62,6 @@ void* mapBuffer(std::uint64_t bytes) {
   void* buffer = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (buffer == MAP_FAILED) fail("mmap");
   return buffer;
-}
-
-std::int64_t secondsNow() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec;
 }
 
 } // namespace
@@ -163,7 +156,7 @@ void Uring::disarm(Watches& watches, std::uint32_t token, std::uint32_t tag) {
   io_uring_sqe* sqe = nextSqe();
   if (sqe == nullptr) return;
   io_uring_prep_poll_remove(sqe, watchData(token, watch.generation, tag));
-  io_uring_sqe_set_data64(sqe, TAG_IGNORED);
+  io_uring_sqe_set_data64(sqe, IGNORED);
   // At once: until then the poll holds the file open, and the peer of a closed socket would wait for its end.
   flush();
 }
@@ -211,6 +204,7 @@ void Uring::submit(Controller& controller, std::uint32_t count) {
     if (hasRoom()) {
       start(request);
     } else {
+      request.place = Place::WAITING;
       waiting_.push_back(&request);
     }
   }
@@ -220,7 +214,7 @@ void Uring::submit(Controller& controller, std::uint32_t count) {
 void Uring::start(Request& request) {
   Controller& controller = *request.controller;
   const auto refuse = [&](std::uint32_t code) { finish(request, static_cast<std::int32_t>(code)); };
-  if (closing_) return finish(request, -ECANCELED);
+  if (closing_ || request.canceled) return finish(request, -ECANCELED);
   const bool copies =
       request.operation == abi::OPERATION_COPY_OUT || request.operation == abi::OPERATION_COPY_IN;
   const bool transfers =
@@ -242,24 +236,50 @@ void Uring::start(Request& request) {
   if (!request.storage) return refuse(abi::BLOCK_OUT_OF_RANGE);
   const std::uint32_t code = checkRange(request, *request.storage);
   if (code != abi::BLOCK_OK) return refuse(code);
-  try {
-    request.storage->start(request, *this);
-  } catch (const SystemError& error) {
-    finish(request, -error.number);
-  }
+  begin(request);
 }
 
 void Uring::startWaiting() {
   while (!waiting_.empty() && hasRoom()) {
     Request* request = waiting_.front();
     waiting_.pop_front();
+    request->place = Place::NOWHERE;
     start(*request);
   }
+}
+
+void Uring::cancel(Controller& controller, std::optional<std::uint32_t> slot) {
+  if (!open_) fail("io_uring_enter", EBADF);
+  std::vector<Request*> requests;
+  for (Request* request = controller.first(); request != nullptr; request = request->next) {
+    if (!slot || request->slot == *slot) requests.push_back(request);
+  }
+  for (Request* request : requests) cancel(*request);
+  if (!requests.empty()) flush();
+}
+
+void Uring::cancel(Request& request) {
+  request.canceled = true;
+  if (request.place == Place::STARTED) {
+    io_uring_sqe* sqe = nextSqe();
+    if (sqe == nullptr) return;
+    io_uring_prep_cancel(sqe, &request, 0);
+    io_uring_sqe_set_data64(sqe, IGNORED);
+    return;
+  }
+  if (request.place == Place::WAITING) std::erase(waiting_, &request);
+  if (request.place == Place::HELD) {
+    std::erase(request.storage->load.held, &request);
+    --held_;
+  }
+  finish(request, -ECANCELED);
 }
 
 void Uring::finish(Request& request, std::int32_t result) {
   if (request.bounce != nullptr) bouncePool_.give(request.bounce, request.bounceBytes);
   request.bounce = nullptr;
+  if (request.place == Place::STARTED) --request.storage->load.requests;
+  request.place = Place::NOWHERE;
   request.controller->complete(request, result);
   request.storage = {};
   request.controller = {};
@@ -286,6 +306,7 @@ Request& Uring::newRequest() {
 std::uint32_t Uring::enter(std::int64_t microseconds, std::uint32_t* tokens, std::uint32_t capacity) {
   if (!open_) fail("io_uring_enter", EBADF);
   rearm();
+  if (outstanding_ != 0) look();
   if (microseconds != 0 && !finishedSome_ && ready_.empty() && io_uring_cq_ready(&ring_) == 0) {
     wait(microseconds);
   } else if (io_uring_sq_ready(&ring_) != 0 ||
@@ -294,6 +315,7 @@ std::uint32_t Uring::enter(std::int64_t microseconds, std::uint32_t* tokens, std
     flush();
   }
   reap();
+  startHeld();
   startWaiting();
   finishedSome_ = false;
 
@@ -312,7 +334,18 @@ void Uring::flush() {
     fail("io_uring_enter", -result);
 }
 
+/** Waits in pieces as long as the progress of some storage has to be looked at. */
 void Uring::wait(std::int64_t microseconds) {
+  for (;;) {
+    const bool inPieces = (microseconds < 0 || microseconds > LOOK_MICROSECONDS) && watchesProgress();
+    const int result = waitOnce(inPieces ? LOOK_MICROSECONDS : microseconds);
+    if (!inPieces || result == -EINTR || io_uring_cq_ready(&ring_) != 0) return;
+    if (microseconds > 0) microseconds -= LOOK_MICROSECONDS;
+    look();
+  }
+}
+
+int Uring::waitOnce(std::int64_t microseconds) {
   int result;
   if (microseconds < 0) {
     result = io_uring_submit_and_wait(&ring_, 1);
@@ -324,7 +357,11 @@ void Uring::wait(std::int64_t microseconds) {
   if (result < 0 && result != -EINTR && result != -ETIME && result != -EAGAIN && result != -EBUSY) {
     fail("io_uring_enter", -result);
   }
+  return result;
 }
+
+// ---- Completions and the end
+// -----------------------------------------------------------------------------------
 
 void Uring::reap() {
   unsigned head;
@@ -344,6 +381,13 @@ void Uring::reap() {
 
 void Uring::resume(Request& request, std::int32_t result) {
   --outstanding_;
+  Storage::Load& load = request.storage->load;
+  load.progressed = true;
+  if (load.quiet != 0) {
+    load.quiet = 0;
+    // Soon: its requests no longer count as stuck.
+    if (stalled_ != 0) nextLook_ = 0;
+  }
   try {
     request.storage->resume(request, *this, result);
   } catch (const SystemError& error) {
@@ -363,24 +407,28 @@ io_uring_sqe* Uring::nextSqe() {
 bool Uring::close() {
   if (!open_) return active_ == 0;
   closing_ = true;
-  for (; !waiting_.empty(); waiting_.pop_front()) finish(*waiting_.front(), -ECANCELED);
+  while (!waiting_.empty()) cancel(*waiting_.front());
+  for (const Shared<Storage>& storage : listed_) {
+    while (!storage->load.held.empty()) cancel(*storage->load.held.front());
+  }
   io_uring_submit(&ring_);
   if (active_ != 0) {
     io_uring_sync_cancel_reg all{};
     all.fd = -1;
     all.flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
-    all.timeout = {1, 0};
+    all.timeout = {0, 500'000'000};
     // Kernels that do not know it leave the requests to end by themselves.
     io_uring_register_sync_cancel(&ring_, &all);
   }
-  const std::int64_t deadline = secondsNow() + CLOSE_TIMEOUT_SECONDS;
-  while (active_ != 0 && secondsNow() < deadline) {
+  const std::int64_t deadline = millisecondsNow() + CLOSE_TIMEOUT_MILLISECONDS;
+  while (active_ != 0 && millisecondsNow() < deadline) {
     __kernel_timespec time{0, 100000000};
     io_uring_cqe* first = nullptr;
     io_uring_submit_and_wait_timeout(&ring_, &first, 1, &time, nullptr);
     reap();
   }
   open_ = false;
+  listed_.clear();
   readable_.clear();
   writable_.clear();
   io_uring_queue_exit(&ring_);

@@ -11,6 +11,7 @@
 #include <deque>
 #include <liburing.h>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -33,6 +34,11 @@ class BouncePool {
 
 class Uring {
  public:
+  /** User data of operations whose end nobody waits for. */
+  static constexpr std::uint64_t IGNORED = 7;
+  /** How often the ring looks at the progress of storages that have requests. */
+  static constexpr std::int64_t LOOK_MICROSECONDS = 100'000;
+
   /** Throws what io_uring_setup says: EPERM or ENOSYS where it is denied. */
   explicit Uring(std::uint32_t entries);
   /** Closes; requests that never end are left to the kernel together with their memory. */
@@ -46,6 +52,8 @@ class Uring {
   void watchWritable(int fd, std::uint32_t token);
   void unwatch(std::uint32_t token);
   void submit(Controller& controller, std::uint32_t count);
+  /** The request in a slot, or all of the controller. */
+  void cancel(Controller& controller, std::optional<std::uint32_t> slot);
   std::uint32_t enter(std::int64_t microseconds, std::uint32_t* tokens, std::uint32_t capacity);
   /** Cancels what can be canceled and waits for the rest; false if something did not end in time. */
   bool close();
@@ -55,11 +63,13 @@ class Uring {
   /** Queues one operation for the request: `prepare` fills the SQE and does not throw. */
   template <class Prepare>
   void queue(Request& request, Prepare prepare) {
-    io_uring_sqe* sqe = closing_ ? nullptr : nextSqe();
-    if (sqe == nullptr) return finish(request, closing_ ? -ECANCELED : -EAGAIN);
+    const bool ends = closing_ || request.canceled;
+    io_uring_sqe* sqe = ends ? nullptr : nextSqe();
+    if (sqe == nullptr) return finish(request, ends ? -ECANCELED : -EAGAIN);
     prepare(sqe);
     io_uring_sqe_set_data(sqe, &request);
     ++outstanding_;
+    if (!request.storage->load.listed) list(request.storage);
   }
   /** The request is done: a BLOCK_* code, or a negative errno. */
   void finish(Request& request, std::int32_t result);
@@ -75,18 +85,28 @@ class Uring {
   using Watches = std::unordered_map<std::uint32_t, Watch>;
 
   void start(Request& request);
+  void begin(Request& request);
   void startWaiting();
+  void startHeld();
+  void cancel(Request& request);
   void arm(std::uint32_t token, Watch& watch, std::uint32_t tag, unsigned events);
   void disarm(Watches& watches, std::uint32_t token, std::uint32_t tag);
   void rearm();
   void flush();
   void wait(std::int64_t microseconds);
+  int waitOnce(std::int64_t microseconds);
+  void list(const Shared<Storage>& storage);
+  bool watchesProgress() const;
+  void look();
+  static std::int64_t millisecondsNow();
+  void allowWorkers(std::uint32_t stalled);
   void reap();
   void resume(Request& request, std::int32_t result);
   void polled(std::uint64_t data);
   io_uring_sqe* nextSqe();
   Request& newRequest();
-  bool hasRoom() const { return outstanding_ < outstandingMax_; }
+  /** What a stalled storage has in the kernel takes no room from the others. */
+  bool hasRoom() const { return outstanding_ < outstandingMax_ + stalled_; }
 
   io_uring ring_{};
   bool open_ = false;
@@ -101,6 +121,18 @@ class Uring {
   /** Some request finished since the reactor last looked: it must not be made to wait. */
   bool finishedSome_ = false;
   std::deque<Request*> waiting_;
+  /** Storages that have, or lately had, operations in the kernel. */
+  std::vector<Shared<Storage>> listed_;
+  /** Requests in the queues of all storages. */
+  std::uint32_t held_ = 0;
+  /** Requests of stalled storages when the ring last looked. */
+  std::uint32_t stalled_ = 0;
+  /** Milliseconds at which the ring looks at the progress of the storages again. */
+  std::int64_t nextLook_ = 0;
+  /** Threads that the kernel keeps for requests of files by itself; 0: not yet asked. */
+  std::uint32_t workers_ = 0;
+  /** Threads that it was last allowed. */
+  std::uint32_t workersAllowed_ = 0;
   std::vector<std::unique_ptr<Request>> requests_;
   Request* free_ = nullptr;
   BouncePool bouncePool_;

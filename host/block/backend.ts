@@ -11,6 +11,7 @@
 //   BlockError.
 // - What the operator ought to know though it works (no direct I/O, no locks) is a notice: one sentence each.
 // - A backend that can be written is open once: a second writer or reader, in this process or another, is refused.
+//   Of slices, that holds for their bytes, and where both say `overlap`, not at all.
 //
 // Requests
 // - Offsets and lengths come from a guest. The addon checks each range against the namespace, without overflow, and
@@ -30,6 +31,9 @@
 // - A full disk is BLOCK_NO_SPACE for the request that did not fit; nothing else is lost, and freed space helps at
 //   once.
 // - A request ends exactly once, with BLOCK_OK, a BLOCK_* code or a negative errno, which errors.ts names.
+// - Storage that answers nothing keeps its own requests waiting and nobody else's: not those of other namespaces, not
+//   the reactor. `Uring.cancel` ends those that the kernel, or the addon, has not begun.
+// - The null backend is the exception: it keeps no data and makes no promise about any.
 //
 // Closing
 // - `close` releases descriptors, memory and locks; the caller has detached the storage and nothing is in flight.
@@ -43,16 +47,25 @@ export type BlockSize = 512 | 4096;
 /** Direct I/O past the page cache: `auto` uses it where it works. */
 export type DirectMode = 'on' | 'off' | 'auto';
 
-/** A regular file. */
+/** A regular file or a block device, or a slice of one. */
 export interface FileSpec {
-  readonly scheme: 'file';
+  /** `block`: what is no block device is refused. `file` takes both. */
+  readonly scheme: 'file' | 'block';
   /** As the operator wrote it: relative to the working directory. */
   readonly path: string;
-  /** Bytes: creates the file if it is not there, and must equal its size if it is. */
+  /**
+   * Bytes. Without `offset`: creates the file if it is not there, and must equal its size if it is. With it: the length
+   * of the slice.
+   */
   readonly size: number | undefined;
-  readonly blockSize: BlockSize;
+  /** Bytes, whole blocks: the namespace is the slice that begins here, up to the end if `size` is not given. */
+  readonly offset: number | undefined;
+  /** Undefined: the logical block size of a device, 512 of a file. */
+  readonly blockSize: BlockSize | undefined;
   readonly readOnly: boolean;
   readonly direct: DirectMode;
+  /** The slice may overlap writable ones that say so too: their guests keep each other's data intact. */
+  readonly overlap: boolean;
 }
 
 /** Memory of this process: gone when the process ends. */
@@ -64,7 +77,18 @@ export interface RamSpec {
   readonly readOnly: boolean;
 }
 
-export type BackendSpec = FileSpec | RamSpec;
+/** Nothing at all: writes vanish, every request is done at once. */
+export interface NullSpec {
+  readonly scheme: 'null';
+  /** Bytes, whole blocks, not 0. */
+  readonly size: number;
+  readonly blockSize: BlockSize;
+  readonly readOnly: boolean;
+  /** What a read stores into the guest's memory. */
+  readonly reads: 'zeros' | 'nothing';
+}
+
+export type BackendSpec = FileSpec | RamSpec | NullSpec;
 
 export interface Geometry {
   /** Logical blocks, at least 1. */
@@ -81,11 +105,13 @@ export interface Geometry {
 
 /** An open backend. */
 export interface Backend {
-  /** For people: `file:/srv/disk.img`, `ram:1G`. */
+  /** For people: `file:/srv/disk.img`, `block:/dev/sdb,offset=0,size=10G`, `ram:1G`, `null:1T`. */
   readonly label: string;
   /**
-   * Names the stored data across restarts, for deriving identifiers: the real path of a file. Undefined for storage
-   * that does not outlive the process; its identifiers derive from its place in the subsystem.
+   * Names the stored data across restarts, for deriving identifiers: the real path of a file, the absolute path of a
+   * device as the operator wrote it (/dev/disk/by-id/ and names of volumes are stable, what they point to is not), and
+   * where a slice begins. Undefined for storage that does not outlive the process; its identifiers derive from its
+   * place in the subsystem.
    */
   readonly identity: string | undefined;
   readonly geometry: Geometry;

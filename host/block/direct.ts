@@ -2,7 +2,7 @@
 
 import * as fs from 'node:fs';
 import { native } from '../native.ts';
-import type { FileSpec } from './backend.ts';
+import type { BlockSize } from './backend.ts';
 import { errnoName, errnoOf } from './errors.ts';
 
 /** statfs(2): a file system whose storage is the page cache itself. */
@@ -18,25 +18,34 @@ export interface Direct {
   readonly alignment: number;
 }
 
+export interface DirectCandidate {
+  readonly realPath: string;
+  readonly device: boolean;
+  readonly readOnly: boolean;
+  /** Offsets and lengths of requests are multiples of this. */
+  readonly blockSize: BlockSize;
+}
+
 /** Opens the file behind `fd` again with O_DIRECT, or says why that does not work. */
-export function directAlignment(fd: number, realPath: string, spec: FileSpec): Direct | string {
-  if (fs.statfsSync(realPath).type === TMPFS_MAGIC) return 'it lies on tmpfs, in memory';
+export function directAlignment(fd: number, file: DirectCandidate): Direct | string {
+  // The name of a device lies on such a file system; its data does not.
+  if (!file.device && fs.statfsSync(file.realPath).type === TMPFS_MAGIC) return 'it lies on tmpfs, in memory';
   let direct: number;
   try {
-    const access = spec.readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR;
+    const access = file.readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR;
     // By descriptor and not by name: the file may have been renamed since it was locked.
     direct = fs.openSync(`/proc/self/fd/${fd}`, access | fs.constants.O_DIRECT);
   } catch (error) {
     return `the file system refuses O_DIRECT (${errnoName(errnoOf(error))})`;
   }
   const needed = reportedAlignment(direct) ?? probedAlignment(direct);
-  if (needed !== undefined && needed.offset <= spec.blockSize) {
+  if (needed !== undefined && needed.offset <= file.blockSize) {
     // The kernel wants the length of each segment to be a multiple of the *offset* alignment.
     return { fd: direct, alignment: Math.max(needed.memory, needed.offset) };
   }
   fs.closeSync(direct);
   if (needed === undefined) return 'the file system does not take aligned O_DIRECT reads';
-  const cure = needed.offset <= 4096 && spec.blockSize < 4096 ? ', which block-size=4096 would fit' : '';
+  const cure = needed.offset <= 4096 && file.blockSize < 4096 ? ', which block-size=4096 would fit' : '';
   return `the storage wants blocks of ${needed.offset} bytes${cure}`;
 }
 

@@ -1,18 +1,21 @@
-// A namespace in a regular file: sparse, as large as the namespace, block n at byte n * blockSize.
+// A namespace in a regular file or on a block device, or in a slice of one: block n at byte offset + n * blockSize.
 //
 // Flush is fdatasync, FUA is RWF_DSYNC, Deallocate punches holes, Write Zeroes is FALLOC_FL_ZERO_RANGE; the addon
-// executes them, here is only found out what this file system can do. A full disk is not prevented by allocating in
-// advance: the write that does not fit gets BLOCK_NO_SPACE.
+// executes them, here is only found out what this file system or device can do. A full disk is not prevented by
+// allocating in advance: the write that does not fit gets BLOCK_NO_SPACE.
 
 import * as fs from 'node:fs';
 import { constants as os } from 'node:os';
 import path from 'node:path';
-import { formatSize, nearestSizes } from '../config/size.ts';
+import { formatSize } from '../config/size.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { native } from '../native.ts';
-import type { Backend, FileSpec } from './backend.ts';
-import { directAlignment } from './direct.ts';
+import type { Backend, BlockSize, FileSpec } from './backend.ts';
+import { lock, openDescriptor, type Extent, type Opened } from './claim.ts';
+import { deviceOf } from './device.ts';
+import { directAlignment, type Direct } from './direct.ts';
 import { BlockError, errnoOf } from './errors.ts';
+import { extentOf } from './extent.ts';
 
 const { errno } = os;
 
@@ -22,44 +25,52 @@ const O_TMPFILE = 0o20000000 | fs.constants.O_DIRECTORY;
 /** Bytes of the range that probes touch. */
 const PROBE_BYTES = 4096;
 
+/** What is known of an open file or device, locked as the SPEC wants. */
+interface Store {
+  readonly extent: Extent;
+  readonly blockSize: BlockSize;
+  readonly optimalBytes: number;
+  /** For people, and for the identity of the data. */
+  readonly name: string;
+  readonly realPath: string;
+  readonly modes: FallocateModes;
+}
+
 /** Throws UsageError for what the operator can cure, BlockError for what failed. Leaves nothing behind then. */
 export function openFile(spec: FileSpec): Backend {
   const opened = openDescriptor(spec);
   const { fd } = opened;
   const descriptors = [fd];
   try {
-    const notices: string[] = [];
-    const unlocked = lock(fd, spec);
-    if (unlocked !== undefined) notices.push(unlocked);
-    const length = settleSize(fd, spec, opened.created);
-    const realPath = fs.realpathSync(spec.path);
-    const alignment = openDirect(fd, realPath, spec, descriptors, notices);
-    const modes = spec.readOnly
-      ? { zeroRange: false, punchHole: false }
-      : probeFallocate(fd, realPath, length);
+    const notices: string[] = opened.notice === undefined ? [] : [opened.notice];
+    const store = opened.device ? openDevice(fd, spec, notices) : openRegular(opened, spec, notices);
+    const { extent, blockSize, realPath } = store;
+    const direct = openDirect(opened, realPath, spec, blockSize, notices);
+    if (direct !== undefined) descriptors.push(direct.fd);
+    const modes = spec.readOnly ? { zeroRange: false, punchHole: false } : store.modes;
     if (!spec.readOnly && !modes.punchHole) {
-      notices.push(
-        `the file system of ${realPath} cannot free blocks: what a guest discards stays allocated`,
-      );
+      const what = opened.device ? 'the device' : 'the file system of';
+      notices.push(`${what} ${realPath} cannot free blocks: what a guest discards stays allocated`);
     }
+    const begin = spec.offset === undefined ? '' : `,offset=${formatSize(extent.offset)}`;
+    const label = begin === '' ? '' : `${begin},size=${formatSize(extent.length)}`;
     return {
-      label: `file:${realPath}`,
-      identity: `file:${realPath}`,
+      label: `${store.name}${label}`,
+      identity: `${store.name}${begin}`,
       geometry: Object.freeze({
-        blocks: BigInt(length / spec.blockSize),
-        blockSize: spec.blockSize,
-        optimalBlocks: Math.floor(fs.fstatSync(fd).blksize / spec.blockSize),
+        blocks: BigInt(extent.length / blockSize),
+        blockSize,
+        optimalBlocks: Math.floor(store.optimalBytes / blockSize),
         readOnly: spec.readOnly,
         volatileCache: true,
         deallocate: modes.punchHole,
       }),
       storage: {
         kind: 'file',
-        fd: descriptors.at(-1) ?? fd,
-        offset: 0,
-        length,
-        direct: alignment !== undefined,
-        memoryAlignment: alignment ?? 1,
+        fd: direct?.fd ?? fd,
+        ...extent,
+        direct: direct !== undefined,
+        memoryAlignment: direct?.alignment ?? 1,
         readOnly: spec.readOnly,
         ...modes,
       },
@@ -77,117 +88,39 @@ export function openFile(spec: FileSpec): Backend {
   }
 }
 
-interface Opened {
-  readonly fd: number;
-  /** This call made the file. */
-  readonly created: boolean;
+/** Locks the file, gives a new one its size, and finds out what its file system can do. */
+function openRegular({ fd, created }: Opened, spec: FileSpec, notices: string[]): Store {
+  const blockSize = spec.blockSize ?? 512;
+  // The whole before its size is settled; a slice is known only afterwards, and changes no size.
+  const isSlice = spec.offset !== undefined;
+  if (!isSlice) note(notices, lock(fd, spec));
+  const size = isSlice ? fs.fstatSync(fd).size : settleSize(fd, spec, created);
+  const extent = extentOf(spec, { size, blockSize, device: false });
+  if (isSlice) note(notices, lock(fd, spec, extent));
+  const realPath = fs.realpathSync(spec.path);
+  const modes = spec.readOnly ? { zeroRange: false, punchHole: false } : probeFallocate(fd, realPath, size);
+  const optimalBytes = fs.fstatSync(fd).blksize;
+  return { extent, blockSize, optimalBytes, name: `file:${realPath}`, realPath, modes };
 }
 
-function openDescriptor(spec: FileSpec): Opened {
-  const flags = (spec.readOnly ? fs.constants.O_RDONLY : fs.constants.O_RDWR) | fs.constants.O_NONBLOCK;
-  try {
-    const stats = fs.statSync(spec.path, { throwIfNoEntry: false });
-    if (stats !== undefined) {
-      checkKind(stats, spec.path);
-      return { fd: fs.openSync(spec.path, flags), created: false };
-    }
-    if (spec.size === undefined || spec.readOnly) throw missing(spec);
-    const create = fs.constants.O_CREAT | fs.constants.O_EXCL;
-    return { fd: fs.openSync(spec.path, flags | create, 0o600), created: true };
-  } catch (error) {
-    throw error instanceof UsageError ? error : openFailure(error, spec);
-  }
+function openDevice(fd: number, spec: FileSpec, notices: string[]): Store {
+  const { size, blockSize, optimalBytes, punchHole } = deviceOf(fd, spec);
+  const extent = extentOf(spec, { size, blockSize, device: true });
+  note(notices, lock(fd, spec, spec.offset === undefined ? undefined : extent));
+  const name = `block:${path.resolve(spec.path)}`;
+  const realPath = fs.realpathSync(spec.path);
+  return { extent, blockSize, optimalBytes, name, realPath, modes: { zeroRange: true, punchHole } };
 }
 
-function checkKind(stats: fs.Stats, file: string): void {
-  if (stats.isFile()) return;
-  if (stats.isBlockDevice()) {
-    throw new UsageError(
-      'FILE_KIND',
-      `${file} is a block device, which is not supported: put a regular file on it`,
-    );
-  }
-  let kind = 'not a regular file';
-  if (stats.isDirectory()) kind = `a directory: name a file in it, such as ${path.join(file, 'disk.img')}`;
-  else if (stats.isSocket()) kind = 'a socket: --namespace needs a regular file, --socket takes sockets';
-  else if (stats.isCharacterDevice()) kind = 'a character device: --namespace needs a regular file';
-  else if (stats.isFIFO()) kind = 'a pipe: --namespace needs a regular file';
-  throw new UsageError('FILE_KIND', `${file} is ${kind}`);
+function note(notices: string[], notice: string | undefined): void {
+  if (notice !== undefined) notices.push(notice);
 }
 
-function missing(spec: FileSpec): UsageError {
-  const cure = spec.readOnly
-    ? 'a read-only namespace needs a file that is there'
-    : `add size=, such as file:${spec.path},size=10G, to create it`;
-  return new UsageError('FILE_MISSING', `${spec.path} does not exist: ${cure}`);
-}
-
-function openFailure(cause: unknown, spec: FileSpec): Error {
-  const file = spec.path;
-  switch (errnoOf(cause)) {
-    case errno.ENOENT:
-    case errno.ENOTDIR: {
-      const directory = path.dirname(file);
-      return new UsageError('FILE_MISSING', `${file} cannot be created: ${directory} is not a directory`, {
-        cause,
-      });
-    }
-    case errno.EACCES:
-    case errno.EPERM: {
-      const what = spec.readOnly ? 'read' : 'written';
-      const cure = spec.readOnly ? 'change its permissions' : 'change its permissions, or add readonly=on';
-      return new UsageError('FILE_PERMISSION', `${file} must not be ${what} by this user: ${cure}`, {
-        cause,
-      });
-    }
-    case errno.EROFS:
-      return new UsageError('FILE_PERMISSION', `${file} is on a read-only file system: add readonly=on`, {
-        cause,
-      });
-    case errno.ETXTBSY:
-      return new UsageError('FILE_BUSY', `${file} is a program that runs, or a swap file: use another file`, {
-        cause,
-      });
-    case errno.EEXIST:
-      return new UsageError('FILE_BUSY', `${file} appeared while it was being created: start again`, {
-        cause,
-      });
-    case errno.ENOSPC:
-    case errno.EDQUOT:
-      return new UsageError('FILE_SPACE', `${file} cannot be created, the disk is full: make room`, {
-        cause,
-      });
-    default:
-      return BlockError.from(cause, `open ${file}`);
-  }
-}
-
-/** Takes the lock for as long as the descriptor is open. Returns a notice where the file system has no locks. */
-function lock(fd: number, spec: FileSpec): string | undefined {
-  let locked: boolean;
-  try {
-    locked = native.fileLock(fd, !spec.readOnly);
-  } catch (cause) {
-    const number = errnoOf(cause);
-    if (![errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL].includes(number)) throw cause;
-    return `the file system of ${spec.path} has no locks: make sure that nothing else writes this file`;
-  }
-  if (locked) return undefined;
-  throw new UsageError(
-    'FILE_BUSY',
-    spec.readOnly
-      ? `${spec.path} is open for writing elsewhere: end that process, or open it with readonly=on there too`
-      : `${spec.path} is in use by another namespace or process: use it once (fuser ${spec.path} tells by whom), ` +
-          'let several controllers see one namespace with share=on, or open it with readonly=on everywhere',
-  );
-}
-
-/** Gives a new file its size, checks that of an old one. Returns the bytes of the namespace. */
+/** Gives a new or empty file its size. Returns the bytes of the file, which may not be what the SPEC wants. */
 function settleSize(fd: number, spec: FileSpec, created: boolean): number {
-  const stats = fs.fstatSync(fd);
-  checkKind(stats, spec.path);
+  const { size } = fs.fstatSync(fd);
   // An empty file holds nothing to lose: `touch` and mktemp make one.
-  if (spec.size !== undefined && (created || (stats.size === 0 && !spec.readOnly))) {
+  if (spec.size !== undefined && (created || (size === 0 && !spec.readOnly))) {
     try {
       fs.ftruncateSync(fd, spec.size);
     } catch (cause) {
@@ -200,50 +133,27 @@ function settleSize(fd: number, spec: FileSpec, created: boolean): number {
     }
     return spec.size;
   }
-  if (stats.size === 0) {
-    throw new UsageError(
-      'FILE_SIZE',
-      `${spec.path} is empty: add size=, such as size=10G, to give it its size`,
-    );
-  }
-  if (stats.size > Number.MAX_SAFE_INTEGER) {
-    throw new UsageError('FILE_SIZE', `${spec.path} is too large: at most 8P - 1 bytes`);
-  }
-  if (spec.size !== undefined && spec.size !== stats.size) {
-    throw new UsageError(
-      'FILE_SIZE',
-      `${spec.path} has ${formatSize(stats.size)}, not ${formatSize(spec.size)}: ` +
-        `leave size= out to use it as it is, or change it with truncate -s ${spec.size}`,
-    );
-  }
-  if (stats.size % spec.blockSize !== 0) {
-    const cure = nearestSizes(stats.size, spec.blockSize, 'truncate -s ');
-    throw new UsageError(
-      'FILE_SIZE',
-      `${spec.path} has ${stats.size} bytes, not whole blocks of ${spec.blockSize}: change it with ${cure}` +
-        (stats.size % 512 === 0 ? ', or use block-size=512' : ''),
-    );
-  }
-  return stats.size;
+  if (size > 0) return size;
+  throw new UsageError(
+    'FILE_SIZE',
+    `${spec.path} is empty: add size=, such as size=10G, to give it its size`,
+  );
 }
 
 /**
- * Opens the same file once more for direct I/O, if it is wanted and possible, and adds the descriptor. Returns the
- * alignment of memory addresses and lengths, or undefined where I/O is buffered.
+ * Opens the same file once more for direct I/O, if it is wanted and possible: its descriptor and the alignment of
+ * memory addresses and lengths. Undefined where I/O is buffered.
  */
 function openDirect(
-  fd: number,
+  { fd, device }: Opened,
   realPath: string,
   spec: FileSpec,
-  descriptors: number[],
+  blockSize: BlockSize,
   notices: string[],
-): number | undefined {
+): Direct | undefined {
   if (spec.direct === 'off') return undefined;
-  const found = directAlignment(fd, realPath, spec);
-  if (typeof found !== 'string') {
-    descriptors.push(found.fd);
-    return found.alignment;
-  }
+  const found = directAlignment(fd, { realPath, device, readOnly: spec.readOnly, blockSize });
+  if (typeof found !== 'string') return found;
   if (spec.direct === 'on') {
     throw new UsageError(
       'DIRECT_UNAVAILABLE',

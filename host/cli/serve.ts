@@ -12,14 +12,19 @@ import type { CommandContext } from './program.ts';
 
 const DETAILS = `
 Namespaces (--namespace SPEC), numbered 1, 2, ... unless nsid= says otherwise:
-  file:PATH                a regular file
+  file:PATH                a regular file or a block device
     size=SIZE              create the file with this size; must be its size if it is there
+    offset=SIZE            a slice of it, which begins here and has size= bytes, or goes to the end
     direct=on|off|auto     past the page cache (O_DIRECT); auto, the default, does it where it works
+  block:PATH               the same, but never a regular file: use it where a device could be missing
   ram:SIZE                 memory of the target, gone when it ends
-  and for both:
-    block-size=512|4096    bytes of a logical block (default 512)
+  null:SIZE                nothing, for measurements: what is written is lost
+    reads=zeros|nothing    what a read stores into the guest's memory (default zeros)
+  and for all:
+    block-size=512|4096    bytes of a logical block (default: the device's, else 512)
     readonly=on|off        refuse writes (default off); several targets may read one file
-    share=on|off           several controllers may write this namespace (default off)
+    share=on|off           several controllers may write this namespace (default off);
+                           of slices also: it may overlap others that say so too
     nsid=N                 namespace identifier, 1 to 256
     uuid=UUID              identifiers that guests know the disk by; they are derived from this
     nguid=HEX (16 bytes)   machine and the file's real path if you do not choose them, so
@@ -50,7 +55,7 @@ export function registerServe(program: Command, context: CommandContext): void {
     .summary('run a target: NVMe controllers on UNIX sockets')
     .description('Runs a target: one NVMe controller on each socket, with the namespaces that are given.')
     .option('--socket <path[,...]>', 'where a VMM connects to a controller; repeatable', collect)
-    .option('--namespace <spec>', 'storage that guests see: file:PATH or ram:SIZE; repeatable', collect)
+    .option('--namespace <spec>', 'storage that guests see: file:PATH, ram:SIZE, ...; repeatable', collect)
     .option('--shadow-doorbells <on|off>', 'let guests ring through memory (Doorbell Buffer Config)', 'on')
     .option(
       '--spin-us <n>',

@@ -1,12 +1,14 @@
 // `--namespace SPEC`: where the blocks of a namespace are, and what the guest is told of it.
 //
-//   file:PATH[,size=10G][,block-size=4096][,readonly=on][,direct=off]   a regular file
-//   ram:SIZE[,block-size=4096][,readonly=on]                            memory, gone with the target
+//   file:PATH[,size=10G][,offset=10G][,direct=off]    a regular file, a block device, or a slice of one
+//   block:PATH[,size=10G][,offset=10G][,direct=off]   the same, but refused where PATH is no block device
+//   ram:SIZE                                          memory, gone with the target
+//   null:SIZE[,reads=zeros|nothing]                   nothing: for measuring all but the storage
 //
-// and for both [,share=on][,nsid=N][,nguid=HEX][,eui64=HEX][,uuid=UUID].
+// and for all [,block-size=4096][,readonly=on][,share=on][,nsid=N][,nguid=HEX][,eui64=HEX][,uuid=UUID].
 
 import { NAMESPACE_COUNT } from '../../assembly/abi/memory-map.ts';
-import type { BackendSpec, BlockSize, DirectMode } from '../block/backend.ts';
+import type { BackendSpec, BlockSize, DirectMode, FileSpec, NullSpec, RamSpec } from '../block/backend.ts';
 import { parseFields, parseInteger, parseSwitch, type Fields } from './fields.ts';
 import { parseHexId, parseUuid } from './identifiers.ts';
 import { nearestSizes, parseSize } from './size.ts';
@@ -15,8 +17,21 @@ import { UsageError } from './usage-error.ts';
 
 const OPTION = '--namespace';
 const COMMON_KEYS = ['block-size', 'readonly', 'share', 'nsid', 'nguid', 'eui64', 'uuid'];
-const FILE_KEYS = ['size', 'direct', ...COMMON_KEYS];
-const SCHEMES = ['file', 'ram'];
+const FILE_KEYS = ['size', 'offset', 'direct', ...COMMON_KEYS];
+const NULL_KEYS = ['reads', ...COMMON_KEYS];
+const SCHEMES = ['file', 'block', 'ram', 'null'];
+
+/** Names that other tools have for a backend. */
+const SCHEME_ALIASES: Readonly<Record<string, string>> = {
+  host_device: 'block',
+  aio: 'file',
+  uring: 'file',
+  raw: 'file',
+  malloc: 'ram',
+  memory: 'ram',
+  'null-co': 'null',
+  null_blk: 'null',
+};
 
 /** Words of other tools for the same thing. */
 const ALIASES: Readonly<Record<string, string>> = {
@@ -38,6 +53,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   file: 'the path comes first: file:PATH',
   filename: 'the path comes first: file:PATH',
   path: 'the path comes first: file:PATH',
+  start: 'write offset=',
+  length: 'write size=',
+  'read-zeroes': 'write reads=zeros or reads=nothing',
 };
 
 /** A SPEC as it was written; its NSID may still be open. */
@@ -65,11 +83,11 @@ export function parseNamespace(text: string): ParsedNamespace {
   const scheme = text.slice(0, Math.max(colon, 0));
   if (!SCHEMES.includes(scheme)) throw unknownScheme(text, scheme);
   const rest = text.slice(colon + 1);
-  const fields = parseFields(OPTION, rest, scheme === 'file' ? FILE_KEYS : COMMON_KEYS, {
+  const fields = parseFields(OPTION, rest, keysOf(scheme), {
     ...ALIASES,
-    ...(scheme === 'ram' ? { size: 'the size comes first: ram:1G' } : {}),
+    ...(scheme === 'ram' || scheme === 'null' ? { size: `the size comes first: ${scheme}:1G` } : {}),
   });
-  const backend = scheme === 'file' ? fileSpec(fields) : ramSpec(fields);
+  const backend = backendSpec(scheme, fields);
   const { values } = fields;
   return Object.freeze({
     nsid: optional(values, 'nsid', (value) => parseInteger('nsid', value, 1, NAMESPACE_COUNT)),
@@ -110,36 +128,66 @@ export function numberNamespaces(parsed: readonly ParsedNamespace[]): readonly N
   return Object.freeze(numbered.sort((a, b) => a.nsid - b.nsid));
 }
 
-function fileSpec({ head: path, values }: Fields): BackendSpec {
-  if (path === '') throw new UsageError('OPTION_INVALID', `${OPTION} file: has no path: write file:disk.img`);
-  const blockSize = parseBlockSize(values);
+function keysOf(scheme: string): readonly string[] {
+  if (scheme === 'file' || scheme === 'block') return FILE_KEYS;
+  return scheme === 'null' ? NULL_KEYS : COMMON_KEYS;
+}
+
+function backendSpec(scheme: string, fields: Fields): BackendSpec {
+  switch (scheme) {
+    case 'file':
+    case 'block':
+      return fileSpec(scheme, fields);
+    case 'null':
+      return { scheme, ...memorySpec(scheme, fields), reads: parseReads(fields.values.get('reads')) };
+    default:
+      return { scheme: 'ram', ...memorySpec('ram', fields) };
+  }
+}
+
+function fileSpec(scheme: 'file' | 'block', { head: path, values }: Fields): FileSpec {
+  if (path === '') {
+    const example = scheme === 'file' ? 'file:disk.img' : 'block:/dev/sdb';
+    throw new UsageError('OPTION_INVALID', `${OPTION} ${scheme}: has no path: write ${example}`);
+  }
+  const blockSize = optional(values, 'block-size', parseBlockSize);
   const size = optional(values, 'size', (value) => parseSize(value, 'size'));
-  if (size !== undefined) checkWholeBlocks(size, blockSize, 'size=');
-  const readOnly = parseSwitch('readonly', values.get('readonly') ?? 'off');
+  const offset = optional(values, 'offset', parseOffset);
+  if (size !== undefined) checkWholeBlocks(size, blockSize ?? 512, 'size=');
+  if (offset !== undefined) checkWholeBlocks(offset, blockSize ?? 512, 'offset=');
   return {
-    scheme: 'file',
+    scheme,
     path,
     size,
-    blockSize,
-    readOnly,
-    direct: parseDirect(values.get('direct') ?? 'auto'),
-  };
-}
-
-function ramSpec({ head, values }: Fields): BackendSpec {
-  const blockSize = parseBlockSize(values);
-  const size = parseSize(head, `${OPTION} ram: size`);
-  checkWholeBlocks(size, blockSize, 'ram:');
-  return {
-    scheme: 'ram',
-    size,
+    offset,
     blockSize,
     readOnly: parseSwitch('readonly', values.get('readonly') ?? 'off'),
+    direct: parseDirect(values.get('direct') ?? 'auto'),
+    overlap: offset !== undefined && parseSwitch('share', values.get('share') ?? 'off'),
   };
 }
 
-function parseBlockSize(values: ReadonlyMap<string, string>): BlockSize {
-  const text = values.get('block-size') ?? '512';
+/** A size of 0 is a mistake, an offset of 0 is where the first slice begins. */
+function parseOffset(text: string): number {
+  return /^0+[kmgtp]?(ib|b)?$/i.test(text) ? 0 : parseSize(text, 'offset');
+}
+
+function memorySpec(scheme: 'ram' | 'null', { head, values }: Fields): Omit<RamSpec, 'scheme'> {
+  const blockSize = parseBlockSize(values.get('block-size') ?? '512');
+  const size = parseSize(head, `${OPTION} ${scheme}: size`);
+  checkWholeBlocks(size, blockSize, `${scheme}:`);
+  return { size, blockSize, readOnly: parseSwitch('readonly', values.get('readonly') ?? 'off') };
+}
+
+function parseReads(text = 'zeros'): NullSpec['reads'] {
+  if (text === 'zeros' || text === 'nothing') return text;
+  throw new UsageError(
+    'OPTION_INVALID',
+    `reads=${text} is not possible: write reads=zeros, or reads=nothing, which leaves the guest's memory as it is`,
+  );
+}
+
+function parseBlockSize(text: string): BlockSize {
   const bytes = parseSize(text, 'block-size');
   if (bytes === 512 || bytes === 4096) return bytes;
   throw new UsageError(
@@ -179,7 +227,7 @@ function optional<T>(
 }
 
 function unknownScheme(text: string, scheme: string): UsageError {
-  const known = 'write file:PATH or ram:SIZE';
+  const known = 'write file:PATH, block:PATH, ram:SIZE or null:SIZE';
   if (scheme === '') {
     const example = text === '' ? '' : `, such as file:${text}`;
     return new UsageError(
@@ -187,8 +235,10 @@ function unknownScheme(text: string, scheme: string): UsageError {
       `${OPTION} ${text || '(empty)'} does not say where the data is: ${known}${example}`,
     );
   }
+  const alias = SCHEME_ALIASES[scheme.toLowerCase()];
+  const meant = alias === undefined ? hint(scheme, SCHEMES) : ` (it is called ${alias} here)`;
   return new UsageError(
     'BACKEND_UNKNOWN',
-    `${OPTION} ${text}: there is no backend '${scheme}'${hint(scheme, SCHEMES)}: ${known}`,
+    `${OPTION} ${text}: there is no backend '${scheme}'${meant}: ${known}`,
   );
 }

@@ -70,7 +70,7 @@ function attach(storage: NativeStorage): {
     rig.close();
     guest.close();
     if (storage.kind === 'file') closeSync(storage.fd);
-    else storage.disk.close();
+    else if (storage.kind === 'ram') storage.disk.close();
   };
   return { rig, guest, at: (offset) => ioBase + BigInt(offset), end };
 }

@@ -17,6 +17,8 @@ const spec: FileSpec = {
   scheme: 'file',
   path,
   size: undefined,
+  offset: undefined,
+  overlap: false,
   blockSize: 4096,
   readOnly: access === 'ro',
   direct: 'auto',

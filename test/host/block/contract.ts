@@ -21,8 +21,12 @@ export interface Fixture {
 export type OpenFixture = (options: { size: number; blockSize: BlockSize; readOnly: boolean }) => Fixture;
 
 /** Declares the suite for one backend. */
-export function contract(name: string, open: OpenFixture): void {
-  for (const blockSize of [512, 4096] as const) {
+export function contract(
+  name: string,
+  open: OpenFixture,
+  blockSizes: readonly BlockSize[] = [512, 4096],
+): void {
+  for (const blockSize of blockSizes) {
     describe(`${name}, blocks of ${blockSize}`, () => {
       const withMachine = (body: (machine: Machine, fixture: Fixture) => void, readOnly = false): void => {
         const fixture = open({ size: SIZE, blockSize, readOnly });

@@ -26,8 +26,14 @@ let counter = 0;
 const fresh = (): string => path.join(directory, `disk-${counter++}.img`);
 
 function open(file: string, options: Partial<FileSpec> = {}): Backend {
-  const defaults = { size: undefined, blockSize: 512, readOnly: false, direct: 'auto' } as const;
-  return openFile({ scheme: 'file', path: file, ...defaults, ...options });
+  const defaults = {
+    size: undefined,
+    offset: undefined,
+    blockSize: 512,
+    readOnly: false,
+    overlap: false,
+  } as const;
+  return openFile({ scheme: 'file', path: file, direct: 'auto', ...defaults, ...options });
 }
 
 /** Asserts that opening is refused with this code, and that the message has these words in it. */
@@ -55,6 +61,22 @@ for (const direct of ['auto', 'off'] as const) {
     };
   });
 }
+
+contract('slice of a file', ({ size, blockSize, readOnly }) => {
+  const file = fresh();
+  const neighbour = Buffer.alloc(size, 0xa5);
+  fs.writeFileSync(file, Buffer.concat([neighbour, Buffer.alloc(size), neighbour]));
+  return {
+    backend: open(file, { offset: size, size, blockSize, readOnly }),
+    allocatedBytes: () => fs.statSync(file).blocks * 512,
+    dispose: () => {
+      const bytes = fs.readFileSync(file);
+      assert.ok(bytes.subarray(0, size).equals(neighbour), 'what is before the slice is as it was');
+      assert.ok(bytes.subarray(2 * size).equals(neighbour), 'what is behind the slice is as it was');
+      fs.rmSync(file);
+    },
+  };
+});
 
 describe('size', () => {
   test('a new file is sparse and private, and keeps its size', () => {
@@ -101,6 +123,86 @@ describe('size', () => {
   });
 });
 
+describe('slices', () => {
+  const disk = (bytes: number): string => {
+    const file = fresh();
+    fs.writeFileSync(file, '');
+    fs.truncateSync(file, bytes);
+    return file;
+  };
+
+  test('a slice ends where size= says, else with the last whole block', () => {
+    const file = disk(10 * MIB + 700);
+    const part = open(file, { offset: MIB, size: 2 * MIB });
+    assert.equal(part.geometry.blocks, BigInt((2 * MIB) / 512));
+    assert.match(part.label, /,offset=1M,size=2M$/);
+    assert.match(part.identity ?? '', /,offset=1M$/);
+    const rest = open(file, { offset: 3 * MIB });
+    assert.equal(rest.storage.length, 7 * MIB + 512);
+    part.close();
+    rest.close();
+    assert.equal(fs.statSync(file).size, 10 * MIB + 700, 'a slice changes no size');
+  });
+
+  test('what does not fit is refused with what would', () => {
+    const file = disk(10 * MIB);
+    refused('FILE_SIZE', /offset=10M is at or behind the end .* has 10M/, file, { offset: 10 * MIB });
+    refused('FILE_SIZE', /at most size=2M, not 3M/, file, { offset: 8 * MIB, size: 3 * MIB });
+    refused('SIZE_INVALID', /offset=4608 .* write offset=4K or offset=8K/, file, {
+      offset: 4608,
+      blockSize: 4096,
+    });
+    refused('SIZE_INVALID', /size=4608 .* write size=4K or size=8K/, file, {
+      offset: 0,
+      size: 4608,
+      blockSize: 4096,
+    });
+    refused('FILE_SIZE', /or add offset=0 to use its first 1M alone/, file, { size: MIB });
+    refused('FILE_MISSING', /create it first, with truncate/, fresh(), { offset: 0, size: MIB });
+  });
+
+  test('slices side by side are open together, overlapping ones are refused', () => {
+    const file = disk(10 * MIB);
+    const left = open(file, { offset: 0, size: 4 * MIB });
+    const right = open(file, { offset: 4 * MIB, size: 4 * MIB });
+    const overlap = /bytes 3M to 5M of .* overlap another namespace.*share=on to both/;
+    refused('FILE_BUSY', overlap, file, { offset: 3 * MIB, size: 2 * MIB });
+    refused('FILE_BUSY', /overlap/, file, { offset: 3 * MIB, size: 2 * MIB, overlap: true });
+    refused('FILE_BUSY', /overlap/, file, { offset: 3 * MIB, size: 2 * MIB, readOnly: true });
+    refused('FILE_BUSY', /in use by another namespace/, file);
+    left.close();
+    right.close();
+    open(file).close();
+  });
+
+  test('overlapping slices are open together where both say so, and readers always', () => {
+    const file = disk(10 * MIB);
+    const one = open(file, { offset: 0, size: 4 * MIB, overlap: true });
+    const two = open(file, { offset: 2 * MIB, overlap: true });
+    refused('FILE_BUSY', /overlap/, file, { offset: 0, size: MIB });
+    one.close();
+    two.close();
+    const readers = [0, MIB].map((offset) => open(file, { offset, readOnly: true }));
+    for (const reader of readers) reader.close();
+  });
+
+  test('guests of two slices do not see each other’s data', () => {
+    const file = disk(2 * MIB);
+    const left = open(file, { offset: 0, size: MIB });
+    const right = open(file, { offset: MIB });
+    const machines = [new Machine(left), new Machine(right)] as const;
+    for (const [index, machine] of machines.entries()) {
+      assert.equal(machine.write(0, Buffer.alloc(4096, index + 1)), 'BLOCK_OK');
+    }
+    for (const [index, machine] of machines.entries()) {
+      assert.ok(machine.read(0, 4096).every((byte) => byte === index + 1));
+      machine.close();
+    }
+    left.close();
+    right.close();
+  });
+});
+
 describe('what is no disk', () => {
   test('a file that is not there', () => {
     refused('FILE_MISSING', /does not exist: add size=/, fresh());
@@ -117,6 +219,11 @@ describe('what is no disk', () => {
     assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
     refused('FILE_KIND', /a pipe/, pipe);
     refused('FILE_KIND', /a pipe/, pipe, { readOnly: true });
+    refused('FILE_KIND', /a directory/, directory, { scheme: 'block' });
+    const file = fresh();
+    fs.writeFileSync(file, Buffer.alloc(4096));
+    refused('FILE_KIND', /a regular file, not a block device: write file:/, file, { scheme: 'block' });
+    refused('FILE_MISSING', /lsblk lists them/, fresh(), { scheme: 'block', size: MIB });
   });
 
   test('a refusal leaves no descriptor behind', () => {

@@ -12,9 +12,11 @@ test('a file with nothing but its path', () => {
       scheme: 'file',
       path: 'disk.img',
       size: undefined,
-      blockSize: 512,
+      offset: undefined,
+      blockSize: undefined,
       readOnly: false,
       direct: 'auto',
+      overlap: false,
     },
     share: false,
     nguid: undefined,
@@ -34,9 +36,12 @@ test('a file with everything', () => {
     scheme: 'file',
     path: '/srv/disk.img',
     size: 10 * 1024 ** 3,
+    offset: undefined,
     blockSize: 4096,
     readOnly: true,
     direct: 'off',
+    // Two namespaces of one whole file are two paths to it, whatever share= says.
+    overlap: false,
   });
   const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('hex');
   assert.equal(hex(parsed.nguid), '00112233445566778899aabbccddeeff');
@@ -48,6 +53,55 @@ test('a file with everything', () => {
 test('memory', () => {
   const { backend } = parseNamespace('ram:1G,block-size=4K');
   assert.deepEqual(backend, { scheme: 'ram', size: 1024 ** 3, blockSize: 4096, readOnly: false });
+});
+
+test('a device, and slices', () => {
+  const { backend } = parseNamespace('block:/dev/disk/by-id/x,offset=0,size=10G,share=on');
+  assert.deepEqual(backend, {
+    scheme: 'block',
+    path: '/dev/disk/by-id/x',
+    size: 10 * 1024 ** 3,
+    offset: 0,
+    blockSize: undefined,
+    readOnly: false,
+    direct: 'auto',
+    overlap: true,
+  });
+  for (const [text, offset] of [
+    ['0', 0],
+    ['0G', 0],
+    ['1M', 1024 ** 2],
+  ] as const) {
+    const slice = parseNamespace(`file:a.img,offset=${text}`).backend;
+    assert.ok(slice.scheme === 'file' && slice.offset === offset && !slice.overlap);
+  }
+  refused('SIZE_INVALID', /offset '-1' is not a size/, () => parseNamespace('file:a,offset=-1'));
+  refused('SIZE_INVALID', /offset=700 .* write offset=512 or offset=1K/, () =>
+    parseNamespace('file:a,offset=700'),
+  );
+  refused('SIZE_INVALID', /size is 0/, () => parseNamespace('file:a,offset=0,size=0'));
+  refused('OPTION_INVALID', /block: has no path: write block:/, () => parseNamespace('block:'));
+  refused('OPTION_UNKNOWN', /offset/, () => parseNamespace('ram:1G,offset=0'));
+  refused('OPTION_UNKNOWN', /write offset=/, () => parseNamespace('file:a,start=0'));
+});
+
+test('nothing', () => {
+  assert.deepEqual(parseNamespace('null:1T,block-size=4096').backend, {
+    scheme: 'null',
+    size: 1024 ** 4,
+    blockSize: 4096,
+    readOnly: false,
+    reads: 'zeros',
+  });
+  const { backend } = parseNamespace('null:1T,reads=nothing');
+  assert.ok(backend.scheme === 'null' && backend.reads === 'nothing');
+  refused('OPTION_INVALID', /reads=on is not possible: write reads=zeros/, () =>
+    parseNamespace('null:1T,reads=on'),
+  );
+  refused('SIZE_INVALID', /null:700 is not .* null:512 or null:1K/, () => parseNamespace('null:700'));
+  refused('BACKEND_UNKNOWN', /no backend 'host_device' \(it is called block here\)/, () =>
+    parseNamespace('host_device:/dev/sdb'),
+  );
 });
 
 test('commas and equals signs in a path', () => {
@@ -72,7 +126,9 @@ test('a SPEC that does not say where the data is', () => {
   refused('BACKEND_UNKNOWN', /no backend 'flie' \(did you mean file\?\)/, () =>
     parseNamespace('flie:disk.img'),
   );
-  refused('BACKEND_UNKNOWN', /write file:PATH or ram:SIZE/, () => parseNamespace('qcow2:disk.img'));
+  refused('BACKEND_UNKNOWN', /write file:PATH, block:PATH, ram:SIZE or null:SIZE/, () =>
+    parseNamespace('qcow2:disk.img'),
+  );
   refused('OPTION_INVALID', /has no path/, () => parseNamespace('file:'));
   refused('OPTION_INVALID', /has no path/, () => parseNamespace('file:,size=1G'));
   refused('SIZE_INVALID', /ram: size \(empty\)/, () => parseNamespace('ram:'));
@@ -80,7 +136,7 @@ test('a SPEC that does not say where the data is', () => {
 
 test('options that do not exist are refused with the ones that do', () => {
   const cases: readonly [string, RegExp][] = [
-    ['szie=1G', /'szie' \(did you mean size\?\); it knows size, direct, block-size, readonly/],
+    ['szie=1G', /'szie' \(did you mean size\?\); it knows size, offset, direct, block-size, readonly/],
     ['blocksize=512', /\(write block-size=512 or block-size=4096\)/],
     ['ro', /\(write readonly=on\)/],
     ['Size=1G', /did you mean size/],

@@ -15,7 +15,7 @@ function recorder(): { open: (spec: BackendSpec) => Backend; opened: string[]; c
   const opened: string[] = [];
   const closed: string[] = [];
   const open = (spec: BackendSpec): Backend => {
-    const label = spec.scheme === 'file' ? `file:${spec.path}` : `ram:${spec.size}`;
+    const label = 'path' in spec ? `file:${spec.path}` : `ram:${spec.size}`;
     if (label === 'file:broken') throw new BlockError(5, 'cannot open broken: EIO');
     opened.push(label);
     return {
@@ -23,7 +23,7 @@ function recorder(): { open: (spec: BackendSpec) => Backend; opened: string[]; c
       identity: spec.scheme === 'file' ? label : undefined,
       geometry: {
         blocks: 100n,
-        blockSize: spec.blockSize,
+        blockSize: spec.blockSize ?? 512,
         optimalBlocks: 8,
         readOnly: spec.readOnly,
         volatileCache: spec.scheme === 'file',
