@@ -105,6 +105,11 @@ export type NativeStorage =
       /** Alignment of memory addresses and lengths for O_DIRECT (a power of two up to 4096; 1 when buffered). */
       memoryAlignment: number;
       readOnly: boolean;
+      /**
+       * Submitting a read or write may make the submitter wait: each is given to a thread of the kernel at once.
+       * Default: false.
+       */
+      mayBlock?: boolean;
       /** fallocate modes that work on this file. */
       zeroRange: boolean;
       punchHole: boolean;

@@ -124,11 +124,13 @@ Shared<Storage> ControllerObject::toStorage(const Napi::Value& value) const {
     if (!std::has_single_bit(alignment) || alignment > PAGE_BYTES) {
       throw Napi::RangeError::New(value.Env(), "storage.memoryAlignment must be a power of two up to 4096");
     }
+    const Napi::Value mayBlock = storage.Get("mayBlock");
     const FileOptions options{
         toFd(storage.Get("fd"), "storage.fd"),
         offset,
         toBoolean(storage.Get("direct"), "storage.direct"),
         alignment,
+        !mayBlock.IsUndefined() && toBoolean(mayBlock, "storage.mayBlock"),
         toBoolean(storage.Get("zeroRange"), "storage.zeroRange"),
         toBoolean(storage.Get("punchHole"), "storage.punchHole"),
     };

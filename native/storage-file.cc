@@ -145,6 +145,7 @@ void FileStorage::transfer(Request& request, Uring& uring) {
       io_uring_prep_readv(sqe, options_.fd, segments, count, at);
     }
     if (isWrite && request.isFua()) sqe->rw_flags = RWF_DSYNC;
+    if (options_.mayBlock) sqe->flags |= IOSQE_ASYNC;
   });
 }
 
@@ -186,6 +187,7 @@ void FileStorage::writeZeros(Request& request, Uring& uring) {
   const void* zeros = zeroChunk();
   uring.queue(request, [&](io_uring_sqe* sqe) {
     io_uring_prep_write(sqe, options_.fd, zeros, bytes, position(request));
+    if (options_.mayBlock) sqe->flags |= IOSQE_ASYNC;
   });
 }
 

@@ -54,6 +54,8 @@ struct FileOptions {
   std::uint64_t offset;
   bool direct;
   std::uint64_t memoryAlignment;
+  /** Submitting may wait: the kernel's threads do it. */
+  bool mayBlock;
   bool zeroRange;
   bool punchHole;
 };

@@ -16,6 +16,7 @@ import { deviceOf } from './device.ts';
 import { directAlignment, type Direct } from './direct.ts';
 import { BlockError, errnoOf } from './errors.ts';
 import { extentOf } from './extent.ts';
+import { mayBlock } from './file-system.ts';
 
 const { errno } = os;
 
@@ -72,6 +73,8 @@ export function openFile(spec: FileSpec): Backend {
         direct: direct !== undefined,
         memoryAlignment: direct?.alignment ?? 1,
         readOnly: spec.readOnly,
+        // Buffered I/O of a device reads ahead, and waits for its turn at the device then.
+        mayBlock: opened.device ? direct === undefined : mayBlock(realPath),
         ...modes,
       },
       notices,

@@ -51,7 +51,7 @@ function file(name: string, flags = 0, options: Partial<FileStorage> = {}): File
     constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | flags,
   );
   ftruncateSync(fd, (options.offset ?? 0) + (options.length ?? DISK_BYTES));
-  const standard = { direct: false, memoryAlignment: 1, readOnly: false, zeroRange: true, punchHole: true };
+  const standard = { direct: false, memoryAlignment: 1, readOnly: false, mayBlock: false, zeroRange: true, punchHole: true };
   return { kind: 'file', fd, offset: 0, length: DISK_BYTES, ...standard, ...options };
 }
 
@@ -82,6 +82,7 @@ const storages: Record<string, () => NativeStorage> = {
   'file without fallocate': () => file('plain', 0, { zeroRange: false, punchHole: false }),
   'file with O_DIRECT, without fallocate': () =>
     file('direct-plain', constants.O_DIRECT, { ...direct, zeroRange: false, punchHole: false }),
+  'file whose submission may block': () => file('async', 0, { mayBlock: true }),
   'slice of a file': () => file('slice', 0, { offset: 3 * MIB }),
   'RAM disk': () => ({
     kind: 'ram',
