@@ -51,7 +51,14 @@ function file(name: string, flags = 0, options: Partial<FileStorage> = {}): File
     constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | flags,
   );
   ftruncateSync(fd, (options.offset ?? 0) + (options.length ?? DISK_BYTES));
-  const standard = { direct: false, memoryAlignment: 1, readOnly: false, mayBlock: false, zeroRange: true, punchHole: true };
+  const standard = {
+    direct: false,
+    memoryAlignment: 1,
+    readOnly: false,
+    mayBlock: false,
+    zeroRange: true,
+    punchHole: true,
+  };
   return { kind: 'file', fd, offset: 0, length: DISK_BYTES, ...standard, ...options };
 }
 

@@ -1,6 +1,6 @@
 // A file that hangs on demand, by a FUSE server in a process of its own (fuse-server.ts).
 
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -22,7 +22,9 @@ export class FuseFile {
   static async mount(file: string, bytes: number): Promise<FuseFile | string> {
     if (process.getuid?.() !== 0) return 'mounting a FUSE file needs root';
     writeFileSync(file, '');
-    const child = spawn(process.execPath, [SERVER, file, String(bytes)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [SERVER, file, String(bytes)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     const { stdout } = child;
     const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
     const mounted = new FuseFile(file, child, lines);
@@ -42,10 +44,11 @@ export class FuseFile {
 
   /** Unmounts; requests that hang end with an error. */
   async end(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.stdin?.end('end\n');
     await exit;
+    spawnSync('umount', ['-l', this.path]);
   }
 
   async #tell(command: string, answer: string): Promise<void> {

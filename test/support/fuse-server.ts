@@ -1,12 +1,13 @@
 // A file system of one file that can be told to hang: a FUSE server (fuse(4)) in a process of its own, because whoever
 // uses the file waits in the kernel. `FuseFile` of fuse-file.ts starts it.
 //
-//   fuse-server MOUNTPOINT BYTES     MOUNTPOINT is a regular file, in whose place the file appears
+//   fuse-server MOUNTPOINT BYTES     MOUNTPOINT is a regular file, in whose place the file appears; the one who
+//                                    started it unmounts it after `end`
 //
 // Reads `hang`, `resume` and `end` from its input, prints `mounted`, `hanging`, `resumed`.
 // While it hangs, it takes requests and answers none of those that move data.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createInterface } from 'node:readline';
 
@@ -126,9 +127,13 @@ function next(): void {
 }
 
 const options = `fd=3,rootmode=${MODE.toString(8)},user_id=0,group_id=0`;
-const { status, stderr } = spawnSync('mount', ['-i', '-t', 'fuse', '-o', options, 'doorbell-test', mountpoint], {
-  stdio: ['ignore', 'ignore', 'pipe', device],
-});
+const { status, stderr } = spawnSync(
+  'mount',
+  ['-i', '-t', 'fuse', '-o', options, 'doorbell-test', mountpoint],
+  {
+    stdio: ['ignore', 'ignore', 'pipe', device],
+  },
+);
 if (status !== 0) {
   console.log(`refused ${stderr.toString().trim()}`);
   process.exit(0);
@@ -136,13 +141,23 @@ if (status !== 0) {
 next();
 console.log('mounted');
 
-const input = createInterface({ input: process.stdin });
-const end = (): void => {
-  spawnSync('umount', ['-l', mountpoint]);
+/** By force: an ordinary exit waits for the read that waits for the next request. */
+function end(): never {
+  process.kill(process.pid, 'SIGKILL');
   process.exit(0);
-};
-input.on('close', end);
+}
+
+const input = createInterface({ input: process.stdin });
+input.on('close', () => {
+  // Whoever started this died. Unmounting asks for attributes, which nobody would answer meanwhile: after the end.
+  spawn('sh', ['-c', 'sleep 0.2; umount -l "$1"', 'sh', mountpoint], {
+    detached: true,
+    stdio: 'ignore',
+  }).unref();
+  end();
+});
 input.on('line', (line) => {
+  // The end of the connection ends all its requests.
   if (line === 'end') end();
   hanging = line === 'hang';
   if (!hanging) for (const request of kept.splice(0)) answer(request);
