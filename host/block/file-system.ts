@@ -1,8 +1,8 @@
 // File systems that keep io_uring's promise: a read or write that is submitted never makes the submitter wait.
 //
-// The kernel tries each operation in the submitting thread first, "without waiting", and hands it to a thread of its own
-// if that fails. On network file systems and FUSE the first attempt may wait all the same, for a server that does not
-// answer: the reactor would hang with it. There, and on all that is not known, the first attempt is left out.
+// The kernel tries each operation in the submitting thread first, "without waiting", and hands it to a thread of its
+// own if that fails. On network file systems and FUSE the first attempt may wait all the same, for a server that does
+// not answer: the reactor would hang with it. There, and on all that is not known, the first attempt is left out.
 
 import * as fs from 'node:fs';
 

@@ -58,7 +58,7 @@ export class FuseFile {
   }
 
   async #line(): Promise<string> {
-    const { value, done } = await this.#lines.next();
-    return done === true ? 'it ended' : (value as string);
+    const next = await this.#lines.next();
+    return next.done === true ? 'it ended' : next.value;
   }
 }
