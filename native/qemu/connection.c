@@ -135,8 +135,12 @@ static bool vun_stream_read(VhostUserNvme *s, VunStream *stream)
             stream->len += n;
         } else if (stream == &s->backend) {
             vun_stream_close(stream);
-        } else {
+        } else if (s->stage == VUN_LIVE) {
             vun_drop(s, "the target closed the connection");
+        } else {
+            vun_drop(s, "the target closed the connection at once: another VM "
+                     "is at this socket, or it is none of a target's with "
+                     "protocol=vhost-user-nvme");
         }
     }
     return false;
@@ -176,8 +180,10 @@ void vun_drop(VhostUserNvme *s, const char *fmt, ...)
                vun_now() - s->reported < VUN_REPORT_MS;
     if (s->realized && !s->quiet) {
         s->reported = vun_now();
-        error_report("%s: %s; the guest waits until there is a target again",
-                     vun_name(s), s->last_error);
+        error_report("%s: %s; the guest waits %s", vun_name(s), s->last_error,
+                     vun_socket(s) && vun_socket(s)->reconnect_time_ms ?
+                     "until there is a target again" :
+                     "for ever (give the chardev reconnect-ms=1000)");
     }
     vun_disconnect(s);
 }

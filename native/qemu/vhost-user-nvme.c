@@ -479,7 +479,8 @@ static bool vun_check(VhostUserNvme *s, Error **errp)
         error_setg(errp, "'chardev' is missing: give the id of a chardev "
                    "socket,path=... at which a target listens");
     } else if (s->num_io_queues >= VUN_PAIRS_MAX) {
-        error_setg(errp, "'num-io-queues' is 1 to %d", VUN_PAIRS_MAX - 1);
+        error_setg(errp, "'num-io-queues' is 1 to %d, or 0 for one for each "
+                   "virtual CPU", VUN_PAIRS_MAX - 1);
     } else if (!serial_len || serial_len > VUN_SERIAL_BYTES) {
         error_setg(errp, "'serial' is 1 to %d characters of printable ASCII",
                    VUN_SERIAL_BYTES);
