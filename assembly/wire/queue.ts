@@ -7,6 +7,16 @@ import {
   SUBMISSION_QUEUE_BASE,
   SUBMISSION_QUEUE_SIZE,
 } from '../abi/memory-map.ts';
+import {
+  COMPLETION_QUEUE_VECTOR,
+  SUBMISSION_QUEUE_CQID,
+  SUBMISSION_QUEUE_ENTRIES,
+  SUBMISSION_QUEUE_HEAD,
+  SUBMISSION_QUEUE_OUTSTANDING,
+  SUBMISSION_QUEUE_SEQUENCE,
+  SUBMISSION_QUEUE_STATE,
+  SUBMISSION_QUEUE_TAIL,
+} from '../abi/queues.ts';
 
 /** No queue has this number. */
 export const QUEUE_ABSENT: u8 = 0;
@@ -60,8 +70,15 @@ export class SubmissionQueue {
 }
 
 if (offsetof<SubmissionQueue>() != QUEUE_BYTES) ERROR('SubmissionQueue');
-if (offsetof<SubmissionQueue>('head') != 8) ERROR('SubmissionQueue.head');
-if (offsetof<SubmissionQueue>('sequence') != 12) ERROR('SubmissionQueue.sequence');
+if (SUBMISSION_QUEUE_HEAD != 8) ERROR('SUBMISSION_QUEUE_HEAD');
+if (offsetof<SubmissionQueue>('head') != SUBMISSION_QUEUE_HEAD) ERROR('SubmissionQueue.head');
+if (SUBMISSION_QUEUE_SEQUENCE != 12) ERROR('SUBMISSION_QUEUE_SEQUENCE');
+if (offsetof<SubmissionQueue>('sequence') != SUBMISSION_QUEUE_SEQUENCE) ERROR('SubmissionQueue.sequence');
+if (offsetof<SubmissionQueue>('tail') != SUBMISSION_QUEUE_TAIL) ERROR('SubmissionQueue.tail');
+if (offsetof<SubmissionQueue>('size') != SUBMISSION_QUEUE_ENTRIES) ERROR('SubmissionQueue.size');
+if (offsetof<SubmissionQueue>('outstanding') != SUBMISSION_QUEUE_OUTSTANDING) ERROR('outstanding');
+if (offsetof<SubmissionQueue>('cqid') != SUBMISSION_QUEUE_CQID) ERROR('SubmissionQueue.cqid');
+if (offsetof<SubmissionQueue>('state') != SUBMISSION_QUEUE_STATE) ERROR('SubmissionQueue.state');
 
 @unmanaged
 export class CompletionQueue {
@@ -106,6 +123,7 @@ export class CompletionQueue {
 }
 
 if (offsetof<CompletionQueue>() != QUEUE_BYTES) ERROR('CompletionQueue');
+if (offsetof<CompletionQueue>('vector') != COMPLETION_QUEUE_VECTOR) ERROR('CompletionQueue.vector');
 if (offsetof<CompletionQueue>('tail') != 8) ERROR('CompletionQueue.tail');
 if (offsetof<CompletionQueue>('posted') != 12) ERROR('CompletionQueue.posted');
 if (offsetof<CompletionQueue>('publishing') % 8 != 0) ERROR('CompletionQueue.publishing');

@@ -2,6 +2,7 @@
 
 import { CommanderError } from 'commander';
 import { UsageError } from '../config/usage-error.ts';
+import { ControlError } from '../control/control-error.ts';
 import { SetupError } from '../demo/setup-error.ts';
 
 export const EXIT_OK = 0;
@@ -21,6 +22,9 @@ export function explain(error: unknown): { code: number; line: string | undefine
     return { code: EXIT_USAGE, line: usageLine('COMMAND_LINE', commandLineFault(error.message)) };
   }
   if (error instanceof UsageError) return { code: EXIT_USAGE, line: usageLine(error.code, error.message) };
+  if (error instanceof ControlError) {
+    return { code: error.isUsage ? EXIT_USAGE : EXIT_FAILURE, line: usageLine(error.code, error.message) };
+  }
   if (error instanceof SetupError) return { code: EXIT_FAILURE, line: `doorbell: ${error.message}` };
   return { code: EXIT_FAILURE, line: `doorbell: ${failureText(error)}` };
 }

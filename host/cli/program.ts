@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../version.ts';
 import { registerDemo } from './demo.ts';
+import { registerCtl } from './ctl.ts';
 import { explain } from './exit.ts';
 import { registerQemuArgs } from './qemu-args.ts';
 import { registerServe } from './serve.ts';
@@ -57,6 +58,7 @@ function createProgram(context: CommandContext): Command {
     .configureOutput({ outputError: () => undefined })
     .exitOverride();
   registerServe(program, context);
+  registerCtl(program, context);
   registerQemuArgs(program, context);
   registerDemo(program, context);
   return program;

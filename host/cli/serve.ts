@@ -2,10 +2,19 @@
 
 import type { Command } from 'commander';
 import { WINDOW_COUNT_DEFAULT } from '../../assembly/abi/memory-map.ts';
-import { SPIN_MICROSECONDS_DEFAULT, parseServeOptions, type ServeArguments } from '../config/options.ts';
+import {
+  SPIN_MICROSECONDS_DEFAULT,
+  parseServeOptions,
+  type ProcessArguments,
+  type ServeArguments,
+  type ServeOptions,
+} from '../config/options.ts';
+import type { ConfigDocument } from '../config/file/index.ts';
 import { formatSize } from '../config/size.ts';
-import { createLog, LOG_LEVELS } from '../log/log.ts';
+import { UsageError } from '../config/usage-error.ts';
+import { createLog, LOG_LEVELS, type RootLog } from '../log/log.ts';
 import type { TargetStatistics, TargetSummary } from '../serve/messages.ts';
+import type { Target } from '../serve/target.ts';
 import { collect } from './collect.ts';
 import { EXIT_OK } from './exit.ts';
 import type { CommandContext } from './program.ts';
@@ -56,30 +65,68 @@ export function registerServe(program: Command, context: CommandContext): void {
     .description('Runs a target: one NVMe controller on each socket, with the namespaces that are given.')
     .option('--socket <path[,...]>', 'where a VMM connects to a controller; repeatable', collect)
     .option('--namespace <spec>', 'storage that guests see: file:PATH, ram:SIZE, ...; repeatable', collect)
-    .option('--shadow-doorbells <on|off>', 'let guests ring through memory (Doorbell Buffer Config)', 'on')
+    .option('--config <file>', 'sockets, namespaces and all else from a file (see docs/operating.md)')
+    .option(
+      '--shadow-doorbells <on|off>',
+      'let guests ring through memory: Doorbell Buffer Config (default: on)',
+    )
     .option(
       '--spin-us <n>',
-      'microseconds to poll on after the last work before sleeping, 0 to 1000000',
-      String(SPIN_MICROSECONDS_DEFAULT),
+      'microseconds to poll on after the last work before sleeping, 0 to 1000000 ' +
+        `(default: ${SPIN_MICROSECONDS_DEFAULT})`,
     )
     .option(
       '--windows <n>',
-      'windows of 2 MiB onto guest memory, for queues, a controller; 2 to 1024',
-      String(WINDOW_COUNT_DEFAULT),
+      `windows of 2 MiB onto guest memory, for queues, a controller; 2 to 1024 (default: ${WINDOW_COUNT_DEFAULT})`,
     )
     .option('--subsystem-nqn <nqn>', 'NVMe Qualified Name (default: derived from machine and first socket)')
     .option('--serial <text>', 'serial number, at most 20 characters (default: derived likewise)')
     .option('--model <text>', 'model number, at most 40 characters (default: doorbell NVMe controller)')
-    .option('--log-level <level>', `how much to log on stderr: ${LOG_LEVELS.join(', ')}`, 'info')
+    .option('--control <path>', 'socket for doorbell ctl and top; with it, controllers come and go')
+    .option('--metrics <address>', 'serve Prometheus metrics on HOST:PORT or unix:PATH')
+    .option('--log-level <level>', `how much to log on stderr: ${LOG_LEVELS.join(', ')} (default: info)`)
     .option('--json', 'log, and report on stdout, one JSON object a line')
     .addHelpText('after', DETAILS)
-    .action(async (options: Partial<ServeArguments>) => {
+    .action(async (options: ServeCommand) => {
       context.exitCode = await serve(options, context);
     });
 }
 
-async function serve(args: Partial<ServeArguments>, context: CommandContext): Promise<number> {
-  const options = parseServeOptions({ ...args, socket: args.socket ?? [], namespace: args.namespace ?? [] });
+interface ServeCommand extends Partial<ServeArguments> {
+  readonly config?: string;
+}
+
+/** What may stand beside --config: the rest belongs to a subsystem, of which the file may have several. */
+const BESIDE_CONFIG = ['config', 'spinUs', 'windows', 'logLevel', 'json', 'control', 'metrics'];
+
+/** The options, and the file that they are, or would be, written in. */
+async function optionsOf(
+  given: ServeCommand,
+): Promise<{ options: ServeOptions; document: ConfigDocument | undefined }> {
+  const { config, ...args } = given;
+  // Not before they are needed: most command lines name no file.
+  const load = (): Promise<typeof import('../config/file/index.ts')> => import('../config/file/index.ts');
+  if (config === undefined) {
+    const all = { ...args, socket: args.socket ?? [], namespace: args.namespace ?? [] };
+    const options = parseServeOptions(all);
+    const document = options.control === undefined ? undefined : (await load()).documentOf(all);
+    return { options, document };
+  }
+  const misplaced = Object.keys(given).find((name) => !BESIDE_CONFIG.includes(name));
+  if (misplaced !== undefined) {
+    const option = misplaced.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new UsageError(
+      'COMMAND_LINE',
+      `--${option} and --config exclude each other: write it in ${config}, or leave --config out`,
+    );
+  }
+  const { ConfigDocument, optionsOfDocument } = await load();
+  const document = ConfigDocument.read(config);
+  return { options: optionsOfDocument(document, args as ProcessArguments), document };
+}
+
+async function serve(given: ServeCommand, context: CommandContext): Promise<number> {
+  const { options, document } = await optionsOf(given);
   const log = createLog({ level: options.logLevel, json: options.json });
   const report = options.json ? reportJson(context) : reportText(context);
   // Before the target starts: a signal that comes meanwhile must not leave sockets behind.
@@ -93,10 +140,38 @@ async function serve(args: Partial<ServeArguments>, context: CommandContext): Pr
   process.on('SIGUSR2', () => {
     target.statistics().then(report.statistics, () => undefined);
   });
+  const services = await startServices({ target, options, document, log });
   report.ready(target.summary);
-  await Promise.race([stopping, target.died]);
+  await Promise.race([stopping, services.drainAsked, target.died]);
+  services.close();
   report.drained(await Promise.race([target.drain(), target.died]));
   return EXIT_OK;
+}
+
+interface Services {
+  /** Resolves when somebody asks for the end by the control socket; else never. */
+  readonly drainAsked: Promise<void>;
+  readonly close: () => void;
+}
+
+/** The control socket and metrics, as far as they are wanted. A target whose services cannot start ends. */
+async function startServices(parts: {
+  target: Target;
+  options: ServeOptions;
+  document: ConfigDocument | undefined;
+  log: RootLog;
+}): Promise<Services> {
+  const { target, options, document, log } = parts;
+  if (options.control === undefined || document === undefined) {
+    return { drainAsked: new Promise(() => undefined), close: () => undefined };
+  }
+  const { Configuration, ControlServer, createMethods } = await import('../control/index.ts');
+  const configuration = new Configuration({ target, options, document });
+  let drain = (): void => undefined;
+  const drainAsked = new Promise<void>((resolve) => (drain = resolve));
+  const methods = createMethods({ target, configuration, log, drain });
+  const server = await ControlServer.listen(options.control, methods, log);
+  return { drainAsked, close: () => server.close() };
 }
 
 /** A second signal of the same kind this soon is an echo of the first, in milliseconds. */

@@ -21,6 +21,14 @@ const FILE_KEYS = ['size', 'offset', 'direct', ...COMMON_KEYS];
 const NULL_KEYS = ['reads', ...COMMON_KEYS];
 const SCHEMES = ['file', 'block', 'ram', 'null'];
 
+/** Keys of each scheme beside the first field. */
+export const NAMESPACE_KEYS: Readonly<Record<string, readonly string[]>> = {
+  file: FILE_KEYS,
+  block: FILE_KEYS,
+  ram: COMMON_KEYS,
+  null: NULL_KEYS,
+};
+
 /** Names that other tools have for a backend. */
 const SCHEME_ALIASES: Readonly<Record<string, string>> = {
   host_device: 'block',
@@ -83,10 +91,15 @@ export function parseNamespace(text: string): ParsedNamespace {
   const scheme = text.slice(0, Math.max(colon, 0));
   if (!SCHEMES.includes(scheme)) throw unknownScheme(text, scheme);
   const rest = text.slice(colon + 1);
-  const fields = parseFields(OPTION, rest, keysOf(scheme), {
+  const fields = parseFields(OPTION, rest, NAMESPACE_KEYS[scheme] ?? [], {
     ...ALIASES,
     ...(scheme === 'ram' || scheme === 'null' ? { size: `the size comes first: ${scheme}:1G` } : {}),
   });
+  return namespaceOf(scheme, fields);
+}
+
+/** The same from fields that were told apart already; the first one is the path, or the size. Throws UsageError. */
+export function namespaceOf(scheme: string, fields: Fields): ParsedNamespace {
   const backend = backendSpec(scheme, fields);
   const { values } = fields;
   return Object.freeze({
@@ -126,11 +139,6 @@ export function numberNamespaces(parsed: readonly ParsedNamespace[]): readonly N
     return Object.freeze({ ...namespace, nsid: next });
   });
   return Object.freeze(numbered.sort((a, b) => a.nsid - b.nsid));
-}
-
-function keysOf(scheme: string): readonly string[] {
-  if (scheme === 'file' || scheme === 'block') return FILE_KEYS;
-  return scheme === 'null' ? NULL_KEYS : COMMON_KEYS;
 }
 
 function backendSpec(scheme: string, fields: Fields): BackendSpec {

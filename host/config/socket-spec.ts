@@ -4,12 +4,12 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { NAMESPACE_COUNT } from '../../assembly/abi/memory-map.ts';
-import { parseFields, parseInteger, parseSwitch } from './fields.ts';
+import { parseFields, parseInteger, parseSwitch, type Fields } from './fields.ts';
 import { hint } from './suggest.ts';
 import { UsageError } from './usage-error.ts';
 
 const OPTION = '--socket';
-const KEYS = ['namespaces', 'cntlid', 'protocol', 'shadow-doorbells'];
+export const SOCKET_KEYS = ['namespaces', 'cntlid', 'protocol', 'shadow-doorbells'];
 
 /** Words of other tools, or for what belongs elsewhere. */
 const ALIASES: Readonly<Record<string, string>> = {
@@ -49,14 +49,19 @@ export interface SocketSpec {
 
 /** Throws UsageError. A relative path counts from `directory`. */
 export function parseSocket(text: string, directory: string = process.cwd()): SocketSpec {
-  const { head, values } = parseFields(OPTION, text, KEYS, ALIASES);
-  if (head === '')
+  const fields = parseFields(OPTION, text, SOCKET_KEYS, ALIASES);
+  if (fields.head === '')
     throw new UsageError('SOCKET_PATH', `${OPTION} ${text || '(empty)'} has no path: write --socket PATH`);
+  return socketOf(fields, directory);
+}
+
+/** The same from fields that were told apart already; the first one is the path. */
+export function socketOf({ head, values }: Fields, directory: string): SocketSpec {
   const namespaces = values.get('namespaces');
   const cntlid = values.get('cntlid');
   const shadowDoorbells = values.get('shadow-doorbells');
   return Object.freeze({
-    path: checkPath(head, directory),
+    path: checkSocketPath(OPTION, head, directory),
     namespaces: namespaces === undefined ? undefined : parseNsids(namespaces),
     cntlid: cntlid === undefined ? undefined : parseInteger('cntlid', cntlid, 1, CNTLID_MAX),
     protocol: parseProtocol(values.get('protocol') ?? SOCKET_PROTOCOLS[0]),
@@ -74,12 +79,14 @@ function parseProtocol(text: string): SocketProtocol {
   );
 }
 
-function checkPath(head: string, directory: string): string {
-  if (head.includes('\0')) throw new UsageError('SOCKET_PATH', `${OPTION}: a path cannot hold a zero byte`);
+/** The absolute path of a socket that `option` names. Throws UsageError. A relative path counts from `directory`. */
+export function checkSocketPath(option: string, head: string, directory: string): string {
+  if (head === '') throw new UsageError('SOCKET_PATH', `${option} has no path: write ${option} PATH`);
+  if (head.includes('\0')) throw new UsageError('SOCKET_PATH', `${option}: a path cannot hold a zero byte`);
   if (head.endsWith('/')) {
     throw new UsageError(
       'SOCKET_PATH',
-      `${OPTION} ${head} names a directory: name a socket in it, such as ${head}nvme.sock`,
+      `${option} ${head} names a directory: name a socket in it, such as ${head}nvme.sock`,
     );
   }
   const absolute = path.resolve(directory, head);
@@ -87,7 +94,7 @@ function checkPath(head: string, directory: string): string {
   if (bytes > PATH_BYTES_MAX) {
     throw new UsageError(
       'SOCKET_PATH',
-      `${OPTION} ${absolute} is ${bytes} bytes long, a UNIX socket's path has at most ${PATH_BYTES_MAX}: ` +
+      `${option} ${absolute} is ${bytes} bytes long, a UNIX socket's path has at most ${PATH_BYTES_MAX}: ` +
         'use a shorter one, such as /run/doorbell/nvme.sock',
     );
   }

@@ -35,6 +35,11 @@ export const LIMIT_SECONDS = 10;
 /** Keys whose budgets are remembered; a guest must not be able to grow this table. */
 const LIMIT_KEYS = 1024;
 
+/** What `createLog` returns: the level of it, and of all logs that come from it, can be changed. */
+export interface RootLog extends Log {
+  setLevel(level: LogLevel): void;
+}
+
 export interface LogOptions {
   readonly level: LogLevel;
   readonly json: boolean;
@@ -44,7 +49,7 @@ export interface LogOptions {
   readonly now?: () => number;
 }
 
-export function createLog(options: LogOptions): Log {
+export function createLog(options: LogOptions): RootLog {
   const sink: Sink = {
     rank: LOG_LEVELS.indexOf(options.level),
     format: options.json ? formatJson : formatText,
@@ -52,12 +57,16 @@ export function createLog(options: LogOptions): Log {
     now: options.now ?? Date.now,
     budgets: new Map(),
   };
-  return new SinkLog(sink, {}, undefined);
+  const log = new SinkLog(sink, {}, undefined);
+  const setLevel = (level: LogLevel): void => {
+    sink.rank = LOG_LEVELS.indexOf(level);
+  };
+  return Object.assign(log, { setLevel });
 }
 
 /** What all logs that come from one `createLog` share. */
 interface Sink {
-  readonly rank: number;
+  rank: number;
   readonly format: (time: Date, level: LogLevel, message: string, fields: LogFields) => string;
   readonly write: (line: string) => void;
   readonly now: () => number;

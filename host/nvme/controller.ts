@@ -29,6 +29,7 @@ import { eventLog } from './events.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { Interrupts, interruptStateBytes } from './interrupts.ts';
 import type { ControllerSetup } from './limits.ts';
+import { lookAt, type ControllerLook } from './look.ts';
 import { Passthrough, type PassthroughCommand } from './passthrough.ts';
 import { Power } from './power.ts';
 import { Quiesce } from './quiesce.ts';
@@ -372,6 +373,11 @@ export class Controller implements ResumableDevice, Driven {
     this.#interrupts.clear('msix');
     while (this.#native.completionsTake() > 0);
     this.#native.close();
+  }
+
+  /** What an operator sees of it. */
+  look(): ControllerLook {
+    return lookAt(this.#core);
   }
 
   // ---- Driven ----

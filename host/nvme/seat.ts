@@ -14,6 +14,7 @@ import type {
   StateRefusal,
 } from '../transport/device.ts';
 import type { Controller } from './controller.ts';
+import type { ControllerLook } from './look.ts';
 import type { ControllerStatistics } from './statistics.ts';
 import type { StatusChanged } from './status.ts';
 
@@ -37,6 +38,16 @@ export class Seat implements ResumableDevice, Driven {
   /** Sums over all that sat here: `make` gives each controller the same object. */
   get statistics(): ControllerStatistics {
     return this.#holder.statistics;
+  }
+
+  /** What an operator sees of the holder. */
+  look(): ControllerLook {
+    return this.#holder.look();
+  }
+
+  /** Whether requests of the holder, or of those that retired, are with the kernel. */
+  get busy(): boolean {
+    return this.#holder.busy || this.#retired.size > 0;
   }
 
   /** Takes down what the addon holds for the holder and for those that retired. */

@@ -28,7 +28,8 @@ export interface LoopStatistics {
 export class ReactorLoop {
   readonly #reactor: Reactor;
   readonly #options: LoopOptions;
-  readonly #driven: Driven[] = [];
+  /** Replaced, never changed: it may be walked while it changes. */
+  #driven: readonly Driven[] = [];
   #stopping = false;
   readonly statistics: LoopStatistics = { turns: 0, sleeps: 0 };
 
@@ -38,7 +39,12 @@ export class ReactorLoop {
   }
 
   add(driven: Driven): void {
-    this.#driven.push(driven);
+    this.#driven = [...this.#driven, driven];
+  }
+
+  /** From the next turn on it is not called any more. */
+  remove(driven: Driven): void {
+    this.#driven = this.#driven.filter((other) => other !== driven);
   }
 
   /** Ends `run` after the turn that is under way. */

@@ -4,12 +4,23 @@ import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_thread
 import { UsageError } from '../config/usage-error.ts';
 import type { ServeOptions } from '../config/options.ts';
 import { native } from '../native.ts';
-import type { FromReactor, ReactorStart, TargetStatistics, TargetSummary, ToReactor } from './messages.ts';
+import type {
+  Answers,
+  FromReactor,
+  ReactorStart,
+  Refusal,
+  Request,
+  TargetStatistics,
+  TargetSummary,
+  ToReactor,
+} from './messages.ts';
 
 export interface Target {
   readonly summary: TargetSummary;
   /** The sums so far. */
   statistics(): Promise<TargetStatistics>;
+  /** Asks for, or changes, something of the running target. Rejects with UsageError or TargetError. */
+  ask<K extends Request['kind']>(request: Request & { kind: K }): Promise<Answers[K]>;
   /**
    * Finishes the requests under way, closes controllers and storage. Resolves with the sums of the target's life;
    * idempotent.
@@ -91,6 +102,11 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
       tell({ type: 'statistics' });
       return ended ? exchange.died : answer;
     },
+    ask: (request) => {
+      const { number, answer } = exchange.ask<Answers[typeof request.kind]>();
+      tell({ type: 'request', number, request });
+      return ended ? exchange.died : answer;
+    },
     drain: () => {
       tell({ type: 'drain' });
       return exchange.drained;
@@ -100,6 +116,18 @@ export async function startTarget(options: ServeOptions, writeLog: (line: string
 
 function pause(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+/** A request that was not answered yet. */
+interface Pending {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function errorOf(refusal: Refusal): Error {
+  return refusal.kind === 'usage'
+    ? new UsageError(refusal.code, refusal.message)
+    : new TargetError(refusal.code, refusal.message);
 }
 
 /** The promises that messages of the reactor thread settle. */
@@ -114,6 +142,8 @@ class Exchange {
   #drains!: (statistics: TargetStatistics) => void;
   #asked: ((statistics: TargetStatistics) => void)[] = [];
   readonly #rejects: ((error: Error) => void)[] = [];
+  readonly #requests = new Map<number, Pending>();
+  #lastRequest = 0;
 
   constructor(writeLog: (line: string) => void) {
     this.#writeLog = writeLog;
@@ -137,13 +167,15 @@ class Exchange {
         this.over = true;
         this.#drains(message.statistics);
         break;
+      case 'done':
+        this.#take(message.number)?.resolve(message.answer);
+        break;
+      case 'failed':
+        this.#take(message.number)?.reject(errorOf(message.refusal));
+        break;
       case 'refused':
         this.over = true;
-        this.fail(
-          message.kind === 'usage'
-            ? new UsageError(message.code, message.message)
-            : new TargetError(message.code, message.message),
-        );
+        this.fail(errorOf(message));
         break;
     }
   }
@@ -153,9 +185,27 @@ class Exchange {
     return this.#promise((resolve) => this.#asked.push(resolve));
   }
 
+  /** The number of the next request, and its answer to come. */
+  ask<T>(): { number: number; answer: Promise<T> } {
+    const number = ++this.#lastRequest;
+    const answer = new Promise<T>((resolve, reject) => {
+      // The reactor thread answers each kind of request with its own type.
+      this.#requests.set(number, { resolve: resolve as (answer: unknown) => void, reject });
+    });
+    answer.catch(() => undefined);
+    return { number, answer };
+  }
+
   /** Rejects what is not settled yet. */
   fail(error: Error): void {
     for (const reject of this.#rejects) reject(error);
+    for (const number of [...this.#requests.keys()]) this.#take(number)?.reject(error);
+  }
+
+  #take(number: number): Pending | undefined {
+    const pending = this.#requests.get(number);
+    this.#requests.delete(number);
+    return pending;
   }
 
   #promise<T>(keep: (resolve: (value: T) => void) => unknown): Promise<T> {

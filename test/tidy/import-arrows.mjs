@@ -149,6 +149,13 @@ export const ZONES = [
     cure: 'a backend stores blocks, without controllers or sockets: host/nvme translates, host/serve composes',
   },
   {
+    name: 'host/config/file',
+    files: /^host\/config\/file\//,
+    may: [...CONSTANTS, 'host/log', 'host/block', 'host/config'],
+    packages: true,
+    cure: 'a configuration file becomes the options of host/config: keep to values',
+  },
+  {
     name: 'host/config',
     files: /^host\/config\//,
     may: [...CONSTANTS, 'host/log', 'host/block'],
@@ -189,9 +196,31 @@ export const ZONES = [
     cure: 'it composes the target for host/cli, which calls it: return what the caller needs',
   },
   {
+    name: 'host/control',
+    files: /^host\/control\//,
+    may: [...TARGET, 'host/config', 'host/config/file', 'host/serve'],
+    packages: true,
+    cure: 'it looks at a target, and changes it, through host/serve: add a request there',
+  },
+  {
+    name: 'host/doctor',
+    files: /^host\/doctor\//,
+    may: [...TARGET, 'host/block', 'host/config', 'host/demo'],
+    cure: 'it looks at the machine and changes nothing',
+  },
+  {
     name: 'host/cli',
     files: /^host\/cli\//,
-    may: [...TARGET, 'host/block', 'host/config', 'host/demo', 'host/serve'],
+    may: [
+      ...TARGET,
+      'host/block',
+      'host/config',
+      'host/config/file',
+      'host/control',
+      'host/demo',
+      'host/doctor',
+      'host/serve',
+    ],
     packages: true,
     cure: 'a subcommand calls host/serve or host/demo: move what is more than that there',
   },
@@ -227,7 +256,7 @@ export function judgeImport(file, specifier) {
   }
   if (!specifier.startsWith('.')) {
     if (zone.packages === true) return undefined;
-    return `${zone.name} -> the package ${specifier} is no arrow: only host/cli imports packages; ${zone.cure}`;
+    return `${zone.name} -> the package ${specifier} is no arrow: only host/cli, host/control and host/config/file import packages; ${zone.cure}`;
   }
   const target = path.posix.join(path.posix.dirname(file), specifier);
   const other = zoneOf(target);

@@ -57,6 +57,11 @@ export class SocketServer<S extends FramedSession> {
     this.#watch = options.reactor.watch(this.#listener.fd, () => this.#acceptable());
   }
 
+  /** Whether a peer is being served. */
+  get connected(): boolean {
+    return this.#connection !== undefined;
+  }
+
   /**
    * Removes the socket, lets the session put down what outlives the target, and drops the peer; `done` comes when the
    * device is at rest. Once more: drops the peer at once.

@@ -2,26 +2,43 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseServeOptions, type ServeArguments } from '../../../host/config/options.ts';
+import {
+  parseServeOptions,
+  type ServeArguments,
+  type ServeOptions,
+  type SubsystemOptions,
+} from '../../../host/config/options.ts';
 import { suggest } from '../../../host/config/suggest.ts';
 import { refused } from './refused.ts';
 
 const MINIMUM: ServeArguments = { socket: ['/run/a.sock'], namespace: ['ram:1M'] };
 
+function subsystemOf(options: ServeOptions): SubsystemOptions {
+  const [subsystem] = options.subsystems;
+  assert.ok(subsystem !== undefined);
+  return subsystem;
+}
+
 test('the defaults', () => {
   const options = parseServeOptions(MINIMUM);
-  const { sockets, namespaces, ...rest } = options;
+  const { subsystems, ...rest } = options;
+  assert.equal(subsystems.length, 1);
+  const { sockets, namespaces, ...identity } = subsystemOf(options);
   assert.equal(sockets[0]?.path, '/run/a.sock');
   assert.equal(namespaces[0]?.nsid, 1);
-  assert.deepEqual(rest, {
+  assert.deepEqual(identity, {
     shadowDoorbells: true,
-    spinMicroseconds: 50,
-    windows: 64,
     subsystemNqn: undefined,
     serial: undefined,
     model: undefined,
+  });
+  assert.deepEqual(rest, {
+    spinMicroseconds: 50,
+    windows: 64,
     logLevel: 'info',
     json: false,
+    control: undefined,
+    metrics: undefined,
   });
   assert.ok(Object.isFrozen(options) && Object.isFrozen(sockets) && Object.isFrozen(namespaces));
 });
@@ -38,11 +55,11 @@ test('everything chosen', () => {
     logLevel: 'trace',
     json: true,
   });
-  assert.equal(options.shadowDoorbells, false);
+  assert.equal(subsystemOf(options).shadowDoorbells, false);
   assert.equal(options.spinMicroseconds, 10000);
   assert.equal(options.windows, 2);
-  assert.equal(options.subsystemNqn, 'nqn.2026-01.com.example:storage-1');
-  assert.equal(options.serial, 'S 123');
+  assert.equal(subsystemOf(options).subsystemNqn, 'nqn.2026-01.com.example:storage-1');
+  assert.equal(subsystemOf(options).serial, 'S 123');
   assert.equal(options.logLevel, 'trace');
   assert.equal(options.json, true);
 });

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Backend, BackendSpec } from '../../../host/block/backend.ts';
 import { BlockError } from '../../../host/block/errors.ts';
-import { parseServeOptions, type ServeOptions } from '../../../host/config/options.ts';
+import { parseServeOptions, type SubsystemOptions } from '../../../host/config/options.ts';
+import { parseSocket } from '../../../host/config/socket-spec.ts';
 import { openSubsystem, type Subsystem } from '../../../host/nvme/subsystem.ts';
 import { refused } from '../config/refused.ts';
 
@@ -37,8 +38,10 @@ function recorder(): { open: (spec: BackendSpec) => Backend; opened: string[]; c
   return { open, opened, closed };
 }
 
-function options(socket: string[], namespace: string[], more: object = {}): ServeOptions {
-  return parseServeOptions({ socket, namespace, ...more });
+function options(socket: string[], namespace: string[], more: object = {}): SubsystemOptions {
+  const [subsystem] = parseServeOptions({ socket, namespace, ...more }).subsystems;
+  assert.ok(subsystem !== undefined);
+  return subsystem;
 }
 
 function plan(socket: string[], namespace: string[], more: object = {}): Subsystem {
@@ -71,7 +74,7 @@ test('one controller, two namespaces', () => {
     [2, 9, true, false, false],
   );
   assert.deepEqual(subsystem.notices, ['namespace 1: is a file']);
-  assert.ok(Object.isFrozen(subsystem) && Object.isFrozen(controller.identity) && Object.isFrozen(file));
+  assert.ok(Object.isFrozen(controller) && Object.isFrozen(controller.identity) && Object.isFrozen(file));
 });
 
 test('shadow doorbells are for each controller to have or not', () => {
@@ -156,4 +159,33 @@ test('everything is opened or nothing', () => {
   subsystem.close();
   subsystem.close();
   assert.deepEqual(closed, [...opened]);
+});
+
+test('controllers and namespaces come and go', () => {
+  const { open, opened, closed } = recorder();
+  const environment = { open, firmware: '1', machine: MACHINE, changeable: true };
+  const subsystem = openSubsystem(options(['/a', '/b'], ['ram:1M,share=on']), environment);
+  assert.ok(subsystem.controllers.every(({ identity }) => identity.multiController));
+  const [namespace] =
+    parseServeOptions({ socket: ['/x'], namespace: ['file:/y,nsid=7'] }).subsystems[0]?.namespaces ?? [];
+  assert.ok(namespace !== undefined);
+  assert.equal(subsystem.namespaceAdd(namespace).record.nsid, 7);
+  const socket = parseSocket('/c,namespaces=7');
+  const plan = subsystem.controllerAdd(socket);
+  assert.equal(plan.identity.cntlid, 3);
+  assert.deepEqual(
+    plan.namespaces.map(({ record }) => record.nsid),
+    [7],
+  );
+  refused('NAMESPACE_NOT_SHARED', /namespace 7 would be writable through 2/, () =>
+    subsystem.controllerAdd(parseSocket('/d')),
+  );
+  refused('NAMESPACE_BUSY', /controller on \/c shows namespace 7/, () => {
+    subsystem.namespaceRemove(7);
+  });
+  subsystem.controllerRemove(plan);
+  subsystem.namespaceRemove(7);
+  assert.deepEqual(closed, ['file:/y']);
+  assert.deepEqual(opened, ['ram:1048576', 'file:/y']);
+  assert.equal(subsystem.controllerAdd(parseSocket('/d')).identity.cntlid, 3);
 });

@@ -33,8 +33,11 @@ test('the sums of a drain arrive though the thread has ended meanwhile', async (
 });
 
 test('why a target did not start is told though its thread has ended meanwhile', async () => {
-  const sockets = options.sockets.map((socket) => ({ ...socket, path: directory }));
-  const starting = startTarget({ ...options, sockets }, () => undefined);
+  const subsystems = options.subsystems.map((subsystem) => ({
+    ...subsystem,
+    sockets: subsystem.sockets.map((socket) => ({ ...socket, path: directory })),
+  }));
+  const starting = startTarget({ ...options, subsystems }, () => undefined);
   sleep(1000);
   await assert.rejects(starting, { name: 'UsageError', code: 'SOCKET_PATH' });
 });
