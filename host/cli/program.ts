@@ -3,8 +3,11 @@
 import { Command } from 'commander';
 import { VERSION } from '../version.ts';
 import { registerDemo } from './demo.ts';
+import { registerCompletion } from './completion.ts';
 import { registerCtl } from './ctl.ts';
+import { registerDoctor } from './doctor.ts';
 import { explain } from './exit.ts';
+import { registerLibvirtXml } from './libvirt-xml.ts';
 import { registerQemuArgs } from './qemu-args.ts';
 import { registerServe } from './serve.ts';
 
@@ -60,6 +63,9 @@ function createProgram(context: CommandContext): Command {
   registerServe(program, context);
   registerCtl(program, context);
   registerQemuArgs(program, context);
+  registerLibvirtXml(program, context);
+  registerDoctor(program, context);
   registerDemo(program, context);
+  registerCompletion(program, context);
   return program;
 }

@@ -10,6 +10,7 @@ import {
   type ServeOptions,
 } from '../config/options.ts';
 import type { ConfigDocument } from '../config/file/index.ts';
+import { formatListenAddress } from '../config/listen-address.ts';
 import { formatSize } from '../config/size.ts';
 import { UsageError } from '../config/usage-error.ts';
 import { createLog, LOG_LEVELS, type RootLog } from '../log/log.ts';
@@ -162,16 +163,26 @@ async function startServices(parts: {
   log: RootLog;
 }): Promise<Services> {
   const { target, options, document, log } = parts;
-  if (options.control === undefined || document === undefined) {
-    return { drainAsked: new Promise(() => undefined), close: () => undefined };
-  }
-  const { Configuration, ControlServer, createMethods } = await import('../control/index.ts');
-  const configuration = new Configuration({ target, options, document });
+  const closes: (() => void)[] = [];
   let drain = (): void => undefined;
   const drainAsked = new Promise<void>((resolve) => (drain = resolve));
-  const methods = createMethods({ target, configuration, log, drain });
-  const server = await ControlServer.listen(options.control, methods, log);
-  return { drainAsked, close: () => server.close() };
+  if (options.control !== undefined && document !== undefined) {
+    const { Configuration, ControlServer, createMethods } = await import('../control/index.ts');
+    const configuration = new Configuration({ target, options, document });
+    const methods = createMethods({ target, configuration, log, drain });
+    const server = await ControlServer.listen(options.control, methods, log);
+    closes.push(() => server.close());
+  }
+  if (options.metrics !== undefined) {
+    const { serveMetrics } = await import('../control/index.ts');
+    const server = await serveMetrics(target, options.metrics);
+    closes.push(() => server.close());
+    log.info(`metrics are at ${formatListenAddress(server.address)}/metrics`);
+  }
+  const close = (): void => {
+    for (const each of closes) each();
+  };
+  return { drainAsked, close };
 }
 
 /** A second signal of the same kind this soon is an echo of the first, in milliseconds. */

@@ -119,8 +119,8 @@ export class Configuration {
   }
 
   /**
-   * Writes the configuration to `file`, by default to where it came from; whole or not at all. Returns the path. Rejects
-   * with UsageError.
+   * Writes the configuration to `file`, by default to where it came from; whole or not at all. Returns the path.
+   * Rejects with UsageError.
    */
   save(file: string | undefined, force: boolean): Promise<string> {
     return this.#oneAtATime(() => {

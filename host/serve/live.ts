@@ -103,8 +103,8 @@ export class LiveTarget {
   }
 
   /**
-   * Closes the socket and drops the VMM; `done` comes when its requests have ended, or the time for them is over. Throws
-   * UsageError.
+   * Closes the socket and drops the VMM; `done` comes when its requests have ended, or the time for them is over.
+   * Throws UsageError.
    */
   controllerRemove(socketPath: string, done: () => void): void {
     this.#checkRunning();

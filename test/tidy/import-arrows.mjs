@@ -256,7 +256,8 @@ export function judgeImport(file, specifier) {
   }
   if (!specifier.startsWith('.')) {
     if (zone.packages === true) return undefined;
-    return `${zone.name} -> the package ${specifier} is no arrow: only host/cli, host/control and host/config/file import packages; ${zone.cure}`;
+    const who = 'host/cli, host/control and host/config/file';
+    return `${zone.name} -> the package ${specifier} is no arrow: only ${who} import packages; ${zone.cure}`;
   }
   const target = path.posix.join(path.posix.dirname(file), specifier);
   const other = zoneOf(target);

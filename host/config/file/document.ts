@@ -100,8 +100,8 @@ export class ConfigDocument {
   }
 
   /**
-   * Sets, or by undefined removes, the value at `at`. An index behind the last inserts. To be called with what the schema
-   * allows.
+   * Sets, or by undefined removes, the value at `at`. An index behind the last inserts. To be called with what the
+   * schema allows.
    */
   set(at: Path, value: Value | undefined): void {
     const last = at.at(-1);

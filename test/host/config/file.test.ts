@@ -98,7 +98,7 @@ const MISTAKES: readonly [UsageCode, RegExp, string][] = [
   ],
   [
     'CONFIG_INVALID',
-    /namespaces\[0\]: backend is missing: add "backend": "file"/,
+    /namespaces\[0\]\.backend: backend is missing: add "backend": "file"/,
     '{"subsystems": [{"namespaces": [{}]}]}',
   ],
   [
