@@ -1,7 +1,7 @@
 // `doorbell ctl`: looks at a running target and changes it, through its control socket.
 
 import path from 'node:path';
-import { Command } from 'commander';
+import { type Command } from 'commander';
 import { checkSocketPath } from '../config/socket-spec.ts';
 import { formatSize } from '../config/size.ts';
 import { UsageError } from '../config/usage-error.ts';
@@ -96,7 +96,7 @@ function registerChanges(ctl: Command, run: Run): void {
       run(async (call) => {
         const { controllerEntry } = await import('../config/file/index.ts');
         const entry = controllerEntry(text);
-        const socket = checkSocketPath('socket', String(entry['socket']), process.cwd());
+        const socket = checkSocketPath('socket', textOf(entry['socket']), process.cwd());
         return call('controller.add', { ...entry, socket, ...inSubsystem(subsystem) });
       }, showAddedController),
     );
@@ -194,6 +194,11 @@ async function withClient<T>(control: string, body: (call: Call) => Promise<T>):
   } finally {
     client.close();
   }
+}
+
+/** The text that a grammar without other values has put there. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function parseParameters(text: string): object {

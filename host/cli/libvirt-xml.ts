@@ -1,13 +1,13 @@
 // `doorbell libvirt-xml`: the parts of a libvirt domain that belong to a target's sockets.
 
 import type { Command } from 'commander';
-import { parseSocket } from '../config/socket-spec.ts';
-import { vfioUserOptions } from '../demo/qemu.ts';
+import { parseSocket, type SocketSpec } from '../config/socket-spec.ts';
+import { vfioUserDevice, vhostUserNvmeDevice } from '../demo/qemu.ts';
 import { collect } from './collect.ts';
 import type { CommandContext } from './program.ts';
 
 const DETAILS = `
-libvirt has no element for vfio-user yet, so the controllers are arguments for QEMU. Put what is printed into the domain
+libvirt has no element for these controllers, so the controllers are arguments for QEMU. Put what is printed into the domain
 (virsh edit): the attribute xmlns:qemu belongs to its first line, and memoryBacking and qemu:commandline must not be
 there twice. The guest's memory becomes a shared memfd, without which the target cannot read queues and data in place.
 The user that QEMU runs as must be allowed to connect to the sockets, and AppArmor or SELinux must let it.
@@ -22,22 +22,21 @@ export function registerLibvirtXml(program: Command, context: CommandContext): v
     .summary('print libvirt XML for sockets of a target')
     .description("Prints the parts of a libvirt domain that connect a guest to a target's sockets.")
     .requiredOption(
-      '--socket <path>',
+      '--socket <path[,...]>',
       'socket of a controller, as given to serve; repeat it for more controllers',
       collect,
     )
     .addHelpText('after', DETAILS)
     .action(({ socket }: { socket: string[] }) => {
-      const socketPaths = socket.map((text) => parseSocket(text).path);
-      for (const line of domainXml(socketPaths)) context.print(line);
+      for (const line of domainXml(socket.map((text) => parseSocket(text)))) context.print(line);
     });
 }
 
-/** Lines of XML. Paths are absolute. */
-export function domainXml(socketPaths: readonly string[]): string[] {
-  const args = vfioUserOptions({ socketPaths: [...socketPaths], memoryBytes: 2 ** 30 });
-  // libvirt makes machine and memory itself.
-  const devices = args.flatMap((arg, index) => (args[index - 1] === '-device' ? ['-device', arg] : []));
+/** Lines of XML. */
+function domainXml(sockets: readonly SocketSpec[]): string[] {
+  const devices = sockets.flatMap(({ path, protocol }, index) =>
+    protocol === 'vfio-user' ? vfioUserDevice(path) : vhostUserNvmeDevice(path, `nvme${index}`),
+  );
   return [
     "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>",
     '  <memoryBacking>',

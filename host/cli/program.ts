@@ -10,6 +10,7 @@ import { explain } from './exit.ts';
 import { registerLibvirtXml } from './libvirt-xml.ts';
 import { registerQemuArgs } from './qemu-args.ts';
 import { registerServe } from './serve.ts';
+import { registerTop } from './top.ts';
 
 /** Where a command leaves its exit code, and what it prints with. */
 export interface CommandContext {
@@ -62,6 +63,7 @@ function createProgram(context: CommandContext): Command {
     .exitOverride();
   registerServe(program, context);
   registerCtl(program, context);
+  registerTop(program, context);
   registerQemuArgs(program, context);
   registerLibvirtXml(program, context);
   registerDoctor(program, context);

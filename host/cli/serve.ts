@@ -5,10 +5,10 @@ import { WINDOW_COUNT_DEFAULT } from '../../assembly/abi/memory-map.ts';
 import {
   SPIN_MICROSECONDS_DEFAULT,
   parseServeOptions,
-  type ProcessArguments,
   type ServeArguments,
   type ServeOptions,
 } from '../config/options.ts';
+import type * as ConfigFiles from '../config/file/index.ts';
 import type { ConfigDocument } from '../config/file/index.ts';
 import { formatListenAddress } from '../config/listen-address.ts';
 import { formatSize } from '../config/size.ts';
@@ -106,7 +106,7 @@ async function optionsOf(
 ): Promise<{ options: ServeOptions; document: ConfigDocument | undefined }> {
   const { config, ...args } = given;
   // Not before they are needed: most command lines name no file.
-  const load = (): Promise<typeof import('../config/file/index.ts')> => import('../config/file/index.ts');
+  const load = async (): Promise<typeof ConfigFiles> => import('../config/file/index.ts');
   if (config === undefined) {
     const all = { ...args, socket: args.socket ?? [], namespace: args.namespace ?? [] };
     const options = parseServeOptions(all);
@@ -123,7 +123,7 @@ async function optionsOf(
   }
   const { ConfigDocument, optionsOfDocument } = await load();
   const document = ConfigDocument.read(config);
-  return { options: optionsOfDocument(document, args as ProcessArguments), document };
+  return { options: optionsOfDocument(document, args), document };
 }
 
 async function serve(given: ServeCommand, context: CommandContext): Promise<number> {

@@ -4,7 +4,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import {
-  ConfigDocument,
+  type ConfigDocument,
   namespaceOfEntry,
   socketOfEntry,
   type Entry,

@@ -104,7 +104,7 @@ function lookMethods({ target }: MethodsParts): Method[] {
         if (chosen.length === 0 && socket !== undefined) {
           throw new UsageError(
             'CONTROLLER_UNKNOWN',
-            `no controller listens on ${String(socket)}: see controller.list`,
+            `no controller listens on ${textOf(socket)}: see controller.list`,
           );
         }
         return chosen.flatMap(({ subsystemNqn, cntlid, socketPath, queues }) =>
@@ -164,7 +164,7 @@ function changeMethods({ configuration }: MethodsParts): Method[] {
         'Writes the configuration to its file, or to another; force overwrites what others wrote there.',
       parameters: { path: TEXT, force: { type: 'boolean' } },
       run: async ({ path, force }) => ({
-        path: await configuration.save(path === undefined ? undefined : String(path), force === true),
+        path: await configuration.save(path === undefined ? undefined : textOf(path), force === true),
       }),
     },
   ];
@@ -239,8 +239,13 @@ function describe(method: Method): object {
   return { name, summary, parameters };
 }
 
+/** The schema has seen that it is a text. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
 function nqnOf(subsystem: unknown): string | undefined {
-  return subsystem === undefined ? undefined : String(subsystem);
+  return subsystem === undefined ? undefined : textOf(subsystem);
 }
 
 /** JSON knows no bigint; sizes and counts are below 2^53. */

@@ -105,7 +105,7 @@ export class ConfigDocument {
    */
   set(at: Path, value: Value | undefined): void {
     const last = at.at(-1);
-    const parent = findNodeAtLocation(this.#tree, at.slice(0, -1) as JSONPath);
+    const parent = findNodeAtLocation(this.#tree, at.slice(0, -1));
     const isArrayInsertion = typeof last === 'number' && last >= (parent?.children?.length ?? 0);
     const edits = modify(this.#text, at as JSONPath, value, {
       formattingOptions: FORMATTING,
@@ -188,7 +188,7 @@ export class ConfigDocument {
   /** The value there, or the nearest that holds the place; of a key, the key. */
   #nodeAt(at: Path): Node {
     for (let length = at.length; length > 0; length--) {
-      const node = findNodeAtLocation(this.#tree, at.slice(0, length) as JSONPath);
+      const node = findNodeAtLocation(this.#tree, at.slice(0, length));
       if (node === undefined) continue;
       return node.parent?.type === 'property' ? (node.parent.children?.[0] ?? node) : node;
     }

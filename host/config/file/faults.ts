@@ -43,7 +43,7 @@ export function faultsOfSchema(value: unknown, schema: object): readonly Fault[]
 
 function validated(validate: ValidateFunction | undefined, value: unknown): readonly Fault[] {
   if (validate === undefined) throw new Error('the schema has no such part');
-  if (validate(value) === true) return [];
+  if (validate(value)) return [];
   const errors = validate.errors ?? [];
   // A union that failed says so beside what failed in it.
   const plain = errors.filter(({ keyword }) => !['oneOf', 'anyOf', 'if', 'not'].includes(keyword));
@@ -141,7 +141,7 @@ function backendFault(tag: unknown): string {
 
 /** A value of a person's file, short. */
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = value === undefined ? 'nothing' : JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

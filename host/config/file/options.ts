@@ -87,7 +87,7 @@ function subsystemOf(document: ConfigDocument, entry: SubsystemEntry, index: num
 /** A namespace that the schema allows; relative paths count from `directory`. Throws UsageError. */
 export function namespaceOfEntry(entry: Entry, directory: string): ParsedNamespace {
   const { backend, ...rest } = entry;
-  const scheme = String(backend);
+  const scheme = textOf(backend) ?? '';
   const headKey = NAMESPACE_HEADS[scheme] ?? '';
   const { [headKey]: first = '', ...values } = rest;
   const head = headKey === 'path' ? path.resolve(directory, textOf(first) ?? '') : (textOf(first) ?? '');
@@ -112,5 +112,5 @@ function fieldsOf(head: string, values: Entry): Fields {
 function textOf(value: Value | undefined): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'boolean') return value ? 'on' : 'off';
-  return String(value);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -95,14 +95,18 @@ test('a controller and its namespace come, are saved, and go', async () => {
   const saved = optionsOfDocument(ConfigDocument.read(file)).subsystems[0];
   // The ones that stay keep their identity though what stood first has gone.
   assert.deepEqual(
-    saved?.sockets.map(({ path: socket, cntlid, namespaces }) => [path.basename(socket), cntlid, namespaces]),
+    (saved?.sockets ?? []).map(({ path: socket, cntlid, namespaces }) => [
+      path.basename(socket),
+      cntlid,
+      namespaces,
+    ]),
     [
       ['b.sock', 2, []],
       ['c.sock', 3, [2]],
     ],
   );
   assert.deepEqual(
-    saved?.namespaces.map(({ nsid }) => nsid),
+    (saved?.namespaces ?? []).map(({ nsid }) => nsid),
     [1, 2],
   );
   assert.match(saved?.subsystemNqn ?? '', /^nqn\.2014-08/);
