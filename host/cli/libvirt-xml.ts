@@ -7,10 +7,10 @@ import { collect } from './collect.ts';
 import type { CommandContext } from './program.ts';
 
 const DETAILS = `
-libvirt has no element for these controllers, so the controllers are arguments for QEMU. Put what is printed into the domain
-(virsh edit): the attribute xmlns:qemu belongs to its first line, and memoryBacking and qemu:commandline must not be
-there twice. The guest's memory becomes a shared memfd, without which the target cannot read queues and data in place.
-The user that QEMU runs as must be allowed to connect to the sockets, and AppArmor or SELinux must let it.
+libvirt has no element for these controllers, so they are arguments for QEMU. Put what is printed into the domain (virsh
+edit): the attribute xmlns:qemu belongs to its first line, and memoryBacking and qemu:commandline must not be there
+twice. The guest's memory becomes a shared memfd, without which the target cannot read queues and data in place. The
+user that QEMU runs as must be allowed to connect to the sockets, and AppArmor or SELinux must let it.
 
 Example:
   doorbell libvirt-xml --socket /run/doorbell/vm1.sock

@@ -62,9 +62,11 @@ export const thisMachine: Machine = {
   directFault: (file) => {
     const fd = fs.openSync(file, fs.constants.O_RDONLY);
     try {
-      const direct = directAlignment(fd, fs.realpathSync(file), {
-        ...{ scheme: 'file', path: file, size: undefined, offset: undefined },
-        ...{ blockSize: 4096, readOnly: true, direct: 'on', overlap: false },
+      const direct = directAlignment(fd, {
+        realPath: fs.realpathSync(file),
+        device: fs.fstatSync(fd).isBlockDevice(),
+        readOnly: true,
+        blockSize: 4096,
       });
       if (typeof direct === 'string') return direct;
       fs.closeSync(direct.fd);

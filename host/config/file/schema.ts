@@ -82,29 +82,61 @@ const COMMON: Readonly<Record<string, ValueSchema>> = {
   eui64: word('8 bytes in hexadecimal; derived by default.', '6ba7b8109dad41d1'),
 };
 
+function backend(name: string): ValueSchema {
+  return { description: 'Where the blocks are.', const: name, examples: [name] };
+}
+
+const FILE: Readonly<Record<string, ValueSchema>> = {
+  size: size(
+    'Bytes: of a new file, or of the slice that begins at offset; else what a file that is there must have.',
+  ),
+  offset: { ...size('Bytes: the namespace is a slice that begins here.'), minimum: 0 },
+  direct: {
+    description: 'Past the page cache (O_DIRECT).',
+    enum: ['on', 'off', 'auto'],
+    default: 'auto',
+    examples: ['auto'],
+  },
+  ...COMMON,
+};
+
 /** One schema for each backend; `backend` tells which. */
 export const NAMESPACE_SCHEMAS: readonly ObjectSchema[] = [
-  object('A namespace whose blocks are a file.', ['backend', 'path'], {
-    backend: { description: 'Where the blocks are.', const: 'file', examples: ['file'] },
+  object('A namespace whose blocks are a file or a block device.', ['backend', 'path'], {
+    backend: backend('file'),
     path: word('The file; a relative path begins at the directory of the configuration file.', 'disk.img'),
-    size: size('Create the file with this size; must be its size if it is there.'),
-    direct: {
-      description: 'Past the page cache (O_DIRECT).',
-      enum: ['on', 'off', 'auto'],
-      default: 'auto',
-      examples: ['auto'],
-    },
-    ...COMMON,
+    ...FILE,
+  }),
+  object('A namespace whose blocks are a block device; a regular file is refused.', ['backend', 'path'], {
+    backend: backend('block'),
+    path: word('The device; a name below /dev/disk/by-id stays the same.', '/dev/disk/by-id/nvme-1'),
+    ...FILE,
   }),
   object('A namespace in the memory of the target, gone when it ends.', ['backend', 'size'], {
-    backend: { description: 'Where the blocks are.', const: 'ram', examples: ['ram'] },
+    backend: backend('ram'),
     size: size('Bytes, with K, M, G, T or P for powers of 1,024.'),
+    ...COMMON,
+  }),
+  object('A namespace that keeps nothing, for measurements.', ['backend', 'size'], {
+    backend: backend('null'),
+    size: size('Bytes, with K, M, G, T or P for powers of 1,024.'),
+    reads: {
+      description: "What a read stores into the guest's memory.",
+      enum: ['zeros', 'nothing'],
+      default: 'zeros',
+      examples: ['zeros'],
+    },
     ...COMMON,
   }),
 ];
 
 /** The key whose value comes first in a --namespace of the command line. */
-export const NAMESPACE_HEADS: Readonly<Record<string, string>> = { file: 'path', ram: 'size' };
+export const NAMESPACE_HEADS: Readonly<Record<string, string>> = {
+  file: 'path',
+  block: 'path',
+  ram: 'size',
+  null: 'size',
+};
 
 export const CONTROLLER_SCHEMA = object(
   'A controller, and the socket that a VMM reaches it through.',
