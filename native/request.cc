@@ -49,8 +49,11 @@ std::uint32_t takeRequest(const CoreMemory& core, std::uint32_t index, Request& 
   request.stage = Stage::TRANSFER;
   request.place = Place::NOWHERE;
   request.canceled = false;
+  request.heals = false;
 
-  if (request.operation == abi::OPERATION_FLUSH || request.operation == abi::OPERATION_WRITE_ZEROES) {
+  if (request.operation == abi::OPERATION_FLUSH || request.operation == abi::OPERATION_WRITE_ZEROES ||
+      request.operation == abi::OPERATION_VERIFY ||
+      request.operation == abi::OPERATION_WRITE_UNCORRECTABLE) {
     request.segmentCount = 0;
     return abi::BLOCK_OK;
   }
@@ -65,7 +68,9 @@ std::uint32_t takeRequest(const CoreMemory& core, std::uint32_t index, Request& 
 }
 
 std::uint32_t checkSegments(const Request& request, const GuestMemory& memory) {
-  const bool loads = request.operation == abi::OPERATION_WRITE || request.operation == abi::OPERATION_COPY_IN;
+  const bool loads = request.operation == abi::OPERATION_WRITE ||
+                     request.operation == abi::OPERATION_COMPARE ||
+                     request.operation == abi::OPERATION_COPY_IN;
   const Access access = loads ? Access::LOAD : Access::STORE;
   std::uint64_t sum = 0;
   for (std::uint32_t i = 0; i < request.segmentCount; ++i) {
@@ -98,7 +103,7 @@ std::uint32_t copyData(const Request& request, const CoreMemory& core) {
 }
 
 bool Request::touches(const AddressRange& range) const {
-  if (operation == abi::OPERATION_DEALLOCATE) return false;
+  if (hasRanges()) return false;
   return std::any_of(segments + segmentFirst, segments + segmentCount, [&](const iovec& segment) {
     const auto begin = reinterpret_cast<std::uint64_t>(segment.iov_base);
     return begin < range.end && range.begin < begin + segment.iov_len;
@@ -125,6 +130,16 @@ void Request::gather(void* target, std::uint64_t bytes) const {
     std::memcpy(position, address, part);
     position += part;
   });
+}
+
+bool Request::matches(const void* source, std::uint64_t bytes) const {
+  const auto* position = static_cast<const std::uint8_t*>(source);
+  bool same = true;
+  walk(*this, bytes, [&](const std::uint8_t* address, std::uint64_t part) {
+    same = same && std::memcmp(address, position, part) == 0;
+    position += part;
+  });
+  return same;
 }
 
 void Request::scatter(const void* source, std::uint64_t bytes) const {

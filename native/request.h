@@ -29,6 +29,10 @@ enum class Stage : std::uint8_t {
   PUNCH,
   /** fdatasync(2): of Flush, and at the end of a Write Zeroes with FUA. */
   SYNC,
+  /** A read into the bounce buffer: of Compare, Verify and Copy. */
+  SCAN,
+  /** A write of what Copy has read. */
+  COPY_WRITE,
 };
 
 /** Where a request is. */
@@ -66,6 +70,11 @@ struct Request {
   std::uint64_t length = 0;
   /** Bytes that are done. */
   std::uint64_t done = 0;
+  /** Copy: bytes that the bounce buffer holds, and how many of them are written. */
+  std::uint64_t held = 0;
+  std::uint64_t stored = 0;
+  /** Some of its blocks are marked uncorrectable: once it has succeeded they are not. */
+  bool heals = false;
   Stage stage = Stage::TRANSFER;
   Place place = Place::NOWHERE;
   /** Nothing more is begun for it. */
@@ -73,15 +82,28 @@ struct Request {
   std::uint32_t segmentCount = 0;
   /** Segments before this one are done; this one begins where the work goes on. */
   std::uint32_t segmentFirst = 0;
-  /** Addresses of this process; or, of Deallocate, byte ranges of the namespace. */
+  /** Addresses of this process; or, of Deallocate and Copy, byte ranges of the namespace. */
   iovec segments[abi::SEGMENTS_PER_SLOT];
 
   bool isFua() const { return (flags & abi::REQUEST_FLAG_FUA) != 0; }
+  /** Of Copy: where it reads, in bytes from the start of the namespace. */
+  std::uint64_t source() const { return reinterpret_cast<std::uint64_t>(segments[0].iov_base); }
+  /** Whether the segments are ranges of the namespace. */
+  bool hasRanges() const {
+    return operation == abi::OPERATION_DEALLOCATE || operation == abi::OPERATION_COPY;
+  }
+  /** Whether it leaves the namespace as it is. */
+  bool isRead() const {
+    return operation == abi::OPERATION_READ || operation == abi::OPERATION_COMPARE ||
+           operation == abi::OPERATION_VERIFY;
+  }
   bool touches(const AddressRange& range) const;
   /** Moves on by `bytes` that were transferred. */
   void consume(std::uint64_t bytes);
   /** Copies from the segments, without moving on. */
   void gather(void* target, std::uint64_t bytes) const;
+  /** Whether the segments hold these bytes. Reads them once. */
+  bool matches(const void* source, std::uint64_t bytes) const;
   /** Copies to the segments, without moving on. */
   void scatter(const void* source, std::uint64_t bytes) const;
   /** Stores zeros into the segments. */

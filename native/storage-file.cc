@@ -54,7 +54,12 @@ std::uint32_t checkRange(const Request& request, const Storage& storage) {
   } else if (!isInside(request.offset, request.length)) {
     return abi::BLOCK_OUT_OF_RANGE;
   }
-  return storage.readOnly && request.operation != abi::OPERATION_READ ? abi::BLOCK_READ_ONLY : abi::BLOCK_OK;
+  if (request.operation == abi::OPERATION_COPY &&
+      (request.segmentCount != 1 || request.segments[0].iov_len != request.length ||
+       !isInside(request.source(), request.length))) {
+    return abi::BLOCK_OUT_OF_RANGE;
+  }
+  return storage.readOnly && !request.isRead() ? abi::BLOCK_READ_ONLY : abi::BLOCK_OK;
 }
 
 void FileStorage::start(Request& request, Uring& uring) {
@@ -65,6 +70,10 @@ void FileStorage::start(Request& request, Uring& uring) {
     return punch(request, uring);
   case abi::OPERATION_WRITE_ZEROES:
     return writeZeros(request, uring);
+  case abi::OPERATION_COMPARE:
+  case abi::OPERATION_VERIFY:
+  case abi::OPERATION_COPY:
+    return scan(request, uring);
   default:
     if (request.length == 0) return uring.finish(request, abi::BLOCK_OK);
     return transfer(request, uring);
@@ -84,6 +93,10 @@ void FileStorage::resume(Request& request, Uring& uring, std::int32_t result) {
       return punch(request, uring);
     case Stage::SYNC:
       return sync(request, uring);
+    case Stage::SCAN:
+      return scan(request, uring);
+    case Stage::COPY_WRITE:
+      return copyWrite(request, uring);
     }
   }
   switch (request.stage) {
@@ -109,6 +122,10 @@ void FileStorage::resume(Request& request, Uring& uring, std::int32_t result) {
     return punch(request, uring);
   case Stage::SYNC:
     return uring.finish(request, result);
+  case Stage::SCAN:
+    return scanned(request, uring, result);
+  case Stage::COPY_WRITE:
+    return copyWritten(request, uring, result);
   }
 }
 

@@ -68,6 +68,16 @@ void RamStorage::start(Request& request, Uring& uring) {
   case abi::OPERATION_WRITE:
     survived = request.controller->survives([&] { request.gather(memory_->base + at, request.length); });
     break;
+  case abi::OPERATION_COMPARE: {
+    bool same = false;
+    survived = request.controller->survives(
+        [&] { same = request.matches(memory_->base + at, request.length); });
+    if (survived && !same) return uring.finish(request, abi::BLOCK_MISCOMPARE);
+    break;
+  }
+  case abi::OPERATION_COPY:
+    std::memmove(memory_->base + at, memory_->base + offset_ + request.source(), request.length);
+    break;
   case abi::OPERATION_WRITE_ZEROES:
     memory_->zero(at, request.length);
     break;
@@ -78,7 +88,7 @@ void RamStorage::start(Request& request, Uring& uring) {
     }
     break;
   default:
-    // Flush: memory is as durable as it gets.
+    // Flush: memory is as durable as it gets. Verify: all of it can be read.
     break;
   }
   uring.finish(request, survived ? abi::BLOCK_OK : abi::BLOCK_MEMORY_FAULT);

@@ -7,14 +7,23 @@
 
 #include "fd.h"
 #include "shared.h"
+#include "uncorrectable.h"
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 
 namespace doorbell {
 
 struct Request;
 class Uring;
+
+/** What is to be said of a request where blocks are marked uncorrectable. */
+struct Verdict {
+  /** The request is over, with this BLOCK_* code. */
+  bool isFinal;
+  std::uint32_t code;
+};
 
 class Storage : public Counted {
  public:
@@ -42,6 +51,23 @@ class Storage : public Counted {
     unsigned quiet = 0;
   };
   Load load;
+
+  bool hasUncorrectable() const { return uncorrectable_->any(); }
+  /** Executes Write Uncorrectable; refuses what reads marked blocks; notes what will heal them. */
+  Verdict judge(Request& request) const;
+  /** The request has succeeded: what it wrote is readable again. */
+  void heal(const Request& request) const;
+
+ protected:
+  /** Marks that all storages on the same bytes share; the namespace begins at `origin` of them. */
+  void shareMarks(std::shared_ptr<Uncorrectable> marks, std::uint64_t origin) {
+    uncorrectable_ = std::move(marks);
+    origin_ = origin;
+  }
+
+ private:
+  std::shared_ptr<Uncorrectable> uncorrectable_;
+  std::uint64_t origin_ = 0;
 };
 
 /** BLOCK_OK, BLOCK_OUT_OF_RANGE or BLOCK_READ_ONLY: what can be said of a request without executing it. */
@@ -63,8 +89,11 @@ struct FileOptions {
 /** A stretch of a file (or block device), by io_uring. */
 class FileStorage final : public Storage {
  public:
+  /** Throws what fstat says. */
   FileStorage(std::uint64_t length, bool readOnly, const FileOptions& options)
-      : Storage(length, readOnly), options_(options) {}
+      : Storage(length, readOnly), options_(options) {
+    shareMarks(uncorrectableOf(options.fd), options.offset);
+  }
 
   void start(Request& request, Uring& uring) override;
   void resume(Request& request, Uring& uring, std::int32_t result) override;
@@ -76,6 +105,11 @@ class FileStorage final : public Storage {
   void punch(Request& request, Uring& uring);
   void sync(Request& request, Uring& uring);
   void zeroed(Request& request, Uring& uring);
+  // storage-scan.cc
+  void scan(Request& request, Uring& uring);
+  void scanned(Request& request, Uring& uring, std::int32_t result);
+  void copyWrite(Request& request, Uring& uring);
+  void copyWritten(Request& request, Uring& uring, std::int32_t result);
   bool needsBounce(const Request& request) const;
   std::uint64_t position(const Request& request) const;
 
@@ -107,13 +141,16 @@ class RamMemory : public Counted {
 
   std::uint8_t* const base;
   const std::uint64_t bytes;
+  const std::shared_ptr<Uncorrectable> marks = std::make_shared<Uncorrectable>();
 };
 
 /** A stretch of a RAM disk: each request is done within start(). */
 class RamStorage final : public Storage {
  public:
   RamStorage(std::uint64_t length, bool readOnly, Shared<RamMemory> memory, std::uint64_t offset)
-      : Storage(length, readOnly), memory_(std::move(memory)), offset_(offset) {}
+      : Storage(length, readOnly), memory_(std::move(memory)), offset_(offset) {
+    shareMarks(memory_->marks, offset);
+  }
 
   void start(Request& request, Uring& uring) override;
   void resume(Request& request, Uring& uring, std::int32_t result) override;

@@ -39,6 +39,21 @@ std::uint64_t watchData(std::uint32_t token, std::uint32_t generation, std::uint
   return std::uint64_t{token} << 32 | std::uint64_t{generation} << TAG_BITS | tag;
 }
 
+/** Whether a storage executes it, beside the transfers to and from guest memory. */
+bool isStorageOperation(std::uint16_t operation) {
+  switch (operation) {
+  case abi::OPERATION_FLUSH:
+  case abi::OPERATION_WRITE_ZEROES:
+  case abi::OPERATION_DEALLOCATE:
+  case abi::OPERATION_VERIFY:
+  case abi::OPERATION_COPY:
+  case abi::OPERATION_WRITE_UNCORRECTABLE:
+    return true;
+  default:
+    return false;
+  }
+}
+
 /** The best ring that this kernel makes; the flags are newer than io_uring itself. */
 bool makeRing(std::uint32_t entries, io_uring& ring) {
   const unsigned attempts[] = {
@@ -217,8 +232,9 @@ void Uring::start(Request& request) {
   if (closing_ || request.canceled) return finish(request, -ECANCELED);
   const bool copies =
       request.operation == abi::OPERATION_COPY_OUT || request.operation == abi::OPERATION_COPY_IN;
-  const bool transfers =
-      request.operation == abi::OPERATION_READ || request.operation == abi::OPERATION_WRITE;
+  const bool transfers = request.operation == abi::OPERATION_READ ||
+                         request.operation == abi::OPERATION_WRITE ||
+                         request.operation == abi::OPERATION_COMPARE;
   if (copies || transfers) {
     const std::uint32_t code = checkSegments(request, controller.memory());
     if (code != abi::BLOCK_OK) return refuse(code);
@@ -228,14 +244,15 @@ void Uring::start(Request& request) {
     const bool survived = controller.survives([&] { code = copyData(request, controller.core()); });
     return refuse(survived ? code : abi::BLOCK_MEMORY_FAULT);
   }
-  if (!transfers && request.operation != abi::OPERATION_FLUSH &&
-      request.operation != abi::OPERATION_WRITE_ZEROES && request.operation != abi::OPERATION_DEALLOCATE) {
-    return refuse(abi::BLOCK_NOT_SUPPORTED);
-  }
+  if (!transfers && !isStorageOperation(request.operation)) return refuse(abi::BLOCK_NOT_SUPPORTED);
   request.storage = Shared<Storage>(controller.storage(request.nsid));
   if (!request.storage) return refuse(abi::BLOCK_OUT_OF_RANGE);
   const std::uint32_t code = checkRange(request, *request.storage);
   if (code != abi::BLOCK_OK) return refuse(code);
+  if (request.operation == abi::OPERATION_WRITE_UNCORRECTABLE || request.storage->hasUncorrectable()) {
+    const Verdict verdict = request.storage->judge(request);
+    if (verdict.isFinal) return refuse(verdict.code);
+  }
   begin(request);
 }
 
@@ -278,6 +295,7 @@ void Uring::cancel(Request& request) {
 void Uring::finish(Request& request, std::int32_t result) {
   if (request.bounce != nullptr) bouncePool_.give(request.bounce, request.bounceBytes);
   request.bounce = nullptr;
+  if (request.heals && result == abi::BLOCK_OK) request.storage->heal(request);
   if (request.place == Place::STARTED) --request.storage->load.requests;
   request.place = Place::NOWHERE;
   request.controller->complete(request, result);

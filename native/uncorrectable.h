@@ -1,0 +1,34 @@
+// Blocks that Write Uncorrectable has marked: they cannot be read until they are written again. The marks belong to the
+// stored bytes, not to a controller: every storage on the same file, block device or RAM disk sees the same ones, from
+// any thread. They live as long as one of those storages does; no file system could keep them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace doorbell {
+
+class Uncorrectable {
+ public:
+  /** Whether there is any mark; the one question on the way of every request. */
+  bool any() const { return any_.load(std::memory_order_relaxed); }
+  /** Marks [begin, end); false where there are too many marks already. */
+  bool mark(std::uint64_t begin, std::uint64_t end);
+  void clear(std::uint64_t begin, std::uint64_t end);
+  /** Whether a byte of [begin, end) is marked. */
+  bool touches(std::uint64_t begin, std::uint64_t end) const;
+
+ private:
+  mutable std::mutex mutex_;
+  /** Begin and end of ranges that neither touch nor overlap. */
+  std::map<std::uint64_t, std::uint64_t> ranges_;
+  std::atomic<bool> any_{false};
+};
+
+/** The marks of an open file or block device. Throws what fstat says. */
+std::shared_ptr<Uncorrectable> uncorrectableOf(int fd);
+
+} // namespace doorbell
