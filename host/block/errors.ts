@@ -15,6 +15,8 @@ export const BLOCK_RESULT_NAMES = [
   'BLOCK_NOT_SUPPORTED',
   'BLOCK_CANCELED',
   'BLOCK_BUSY',
+  'BLOCK_MISCOMPARE',
+  'BLOCK_SOURCE_ERROR',
 ] as const;
 
 export type BlockCode = (typeof BLOCK_RESULT_NAMES)[number];
