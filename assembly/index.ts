@@ -2,6 +2,7 @@
 
 import { abiVersion, coreInit, coreResume, memoryAdd, memoryRemove } from './controller/core.ts';
 import { commandSubmit, completionsPost } from './controller/dispatch.ts';
+import { namespaceUpdate } from './controller/namespace-update.ts';
 import {
   deadlineNext,
   doorbellsKick,
@@ -38,6 +39,7 @@ export {
   commandSubmit as command_submit,
   memoryAdd as region_add,
   memoryRemove as region_remove,
+  namespaceUpdate as namespace_update,
   windowFilled as window_filled,
   queuePollAt as queue_poll,
   queueArm as queue_arm,

@@ -64,9 +64,13 @@ export const CALLER_SIZE = 0x6000;
 
 /** Registers of BAR0, features, events, logs: the controller's scalar state. */
 export const CONTROLLER_BASE = CALLER_BASE + CALLER_SIZE;
-export const CONTROLLER_SIZE = 0x8000;
+export const CONTROLLER_SIZE = 0x7000;
 
-export const NAMESPACE_BASE = CONTROLLER_BASE + CONTROLLER_SIZE;
+/** What outlives power: counters of the health log, saved features. records.ts, PERSISTENT_*. */
+export const PERSISTENT_BASE = CONTROLLER_BASE + CONTROLLER_SIZE;
+export const PERSISTENT_SIZE = 0x1000;
+
+export const NAMESPACE_BASE = PERSISTENT_BASE + PERSISTENT_SIZE;
 export const NAMESPACE_SIZE = NAMESPACE_COUNT * NAMESPACE_BYTES;
 
 export const SUBMISSION_QUEUE_BASE = NAMESPACE_BASE + NAMESPACE_SIZE;
@@ -81,10 +85,14 @@ export const REGION_MAILBOX_SIZE = 0x800;
 
 /** One submission queue entry, the argument of `command_submit`. */
 export const COMMAND_BASE = REGION_MAILBOX_BASE + REGION_MAILBOX_SIZE;
-export const COMMAND_SIZE = 0x400;
+export const COMMAND_SIZE = 0x200;
+
+/** One namespace record, the argument of `namespace_update`. */
+export const NAMESPACE_MAILBOX_BASE = COMMAND_BASE + COMMAND_SIZE;
+export const NAMESPACE_MAILBOX_SIZE = 0x200;
 
 /** Results of commands given directly. */
-export const COMMAND_RESULT_BASE = COMMAND_BASE + COMMAND_SIZE;
+export const COMMAND_RESULT_BASE = NAMESPACE_MAILBOX_BASE + NAMESPACE_MAILBOX_SIZE;
 export const COMMAND_RESULT_SIZE = 0x400;
 
 export const REGION_BASE = COMMAND_RESULT_BASE + COMMAND_RESULT_SIZE;

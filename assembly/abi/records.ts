@@ -33,7 +33,31 @@ export const CONFIG_FLAG_SHADOW_DOORBELLS = 1 << 0;
 /** The subsystem has, or may get, more than this one controller (CMIC bit 1). */
 export const CONFIG_FLAG_MULTI_CONTROLLER = 1 << 1;
 
-// ---- Namespace (NAMESPACE_BASE + (nsid - 1) * NAMESPACE_BYTES), written by the caller before core_init -------
+// ---- Persistent record (PERSISTENT_BASE), kept by the caller over power cycles ---------------------------------
+
+export const PERSISTENT_MAGIC = 0; // u32: PERSISTENT_MAGIC_VALUE; anything else: a record of zeros
+export const PERSISTENT_FLAGS = 4; // u32, PERSISTENT_FLAG_*
+export const PERSISTENT_SAVED = 8; // u32: bit n: feature n has a saved value
+export const PERSISTENT_PROGRESS = 12; // u32: Software Progress Marker (feature 80h)
+export const PERSISTENT_UNITS_READ = 16; // u64: units of 512 bytes
+export const PERSISTENT_UNITS_WRITTEN = 24; // u64: units of 512 bytes
+export const PERSISTENT_COMMANDS_READ = 32; // u64
+export const PERSISTENT_COMMANDS_WRITTEN = 40; // u64
+export const PERSISTENT_BUSY_TIME = 48; // u64: microseconds
+export const PERSISTENT_POWER_CYCLES = 56; // u64
+export const PERSISTENT_POWER_ON_TIME = 64; // u64: microseconds
+export const PERSISTENT_UNSAFE_SHUTDOWNS = 72; // u64
+export const PERSISTENT_MEDIA_ERRORS = 80; // u64
+export const PERSISTENT_ERROR_COUNT = 88; // u64: errors that the Error Information log ever told of
+export const PERSISTENT_VALUES = 96; // 16 u32: saved value of feature n
+export const PERSISTENT_BYTES = 160;
+
+/** "PRS1" in ASCII; changes with the layout. */
+export const PERSISTENT_MAGIC_VALUE = 0x31535250;
+/** The controller was ready and has not been shut down since: losing power now is an unsafe shutdown. */
+export const PERSISTENT_FLAG_RUNNING = 1 << 0;
+
+// ---- Namespace (NAMESPACE_BASE + (nsid - 1) * NAMESPACE_BYTES, and NAMESPACE_MAILBOX_BASE) ---------------------
 
 export const NAMESPACE_FLAGS = 0; // u32, NAMESPACE_FLAG_*
 export const NAMESPACE_LBA_SHIFT = 4; // u32: 9 or 12
@@ -52,6 +76,14 @@ export const NAMESPACE_FLAG_READ_ONLY = 1 << 2;
 export const NAMESPACE_FLAG_DEALLOCATE = 1 << 3;
 /** The backend has a volatile write cache: Flush and FUA mean something (VWC). */
 export const NAMESPACE_FLAG_VOLATILE_CACHE = 1 << 4;
+
+/** The subsystem has this namespace, though it is not attached to this controller: Identify 10h and 11h show it. */
+export const NAMESPACE_FLAG_ALLOCATED = 1 << 5;
+
+/** Results of namespace_update. */
+export const NAMESPACE_OK = 0;
+/** No such namespace id, or a record that core_init would refuse. */
+export const NAMESPACE_INVALID = 1;
 
 // ---- Region (REGION_MAILBOX_BASE, and the table at REGION_BASE) ----------------------------------------------
 
@@ -101,6 +133,15 @@ export const OPERATION_COPY_OUT = 6;
 /** Guest memory to data buffer, at most DATA_BUFFER_BYTES. */
 export const OPERATION_COPY_IN = 7;
 
+/** Storage against guest memory: BLOCK_MISCOMPARE where a byte differs. */
+export const OPERATION_COMPARE = 8;
+/** `length` bytes from `offset` can be read; nobody gets them. */
+export const OPERATION_VERIFY = 9;
+/** One segment, a range: address = offset of the source in the namespace; its `length` bytes go to `offset`. */
+export const OPERATION_COPY = 10;
+/** `length` bytes from `offset` cannot be read until they are written again. */
+export const OPERATION_WRITE_UNCORRECTABLE = 11;
+
 /** Durable before it completes (FUA, or the volatile write cache is off). */
 export const REQUEST_FLAG_FUA = 1 << 0;
 /** Write Zeroes with DEAC: freeing the blocks is welcome. */
@@ -132,6 +173,10 @@ export const BLOCK_NOT_SUPPORTED = 6;
 export const BLOCK_CANCELED = 7;
 /** No resources at this moment; trying again may help (EAGAIN, ENOMEM). */
 export const BLOCK_BUSY = 8;
+/** OPERATION_COMPARE: storage and guest memory differ. */
+export const BLOCK_MISCOMPARE = 9;
+/** OPERATION_COPY: the medium failed to give the source. */
+export const BLOCK_SOURCE_ERROR = 10;
 
 // ---- Interrupt (INTERRUPT_BASE): one u32, the vector ---------------------------------------------------------
 
@@ -193,6 +238,8 @@ export const FAILED_CONFIGURATION = 2;
 export const FAILED_MEMORY_NOT_SHARED = 3;
 /** The caller said so (`controller_fail`). */
 export const FAILED_BY_CALLER = 4;
+/** The guest set the Keep Alive Timer (feature 0Fh) and let it expire; value: milliseconds. */
+export const FAILED_KEEP_ALIVE = 5;
 
 // ---- Results of calls ----------------------------------------------------------------------------------------
 

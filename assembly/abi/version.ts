@@ -4,7 +4,7 @@
 // memory map changes; an image of another version is refused by `core_resume`.
 
 /** Returned by `abi_version()` and stored in the image header. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 
 /** First eight bytes of every state image: "DOORBELL" in ASCII, as two little-endian words. */
 export const IMAGE_MAGIC_LO = 0x524f4f44;

@@ -13,7 +13,17 @@ import {
   LOG_EFFECTS_ADMIN,
   LOG_EFFECTS_IO,
 } from '../spec/nvme-logs.ts';
-import { NVM_DATASET_MANAGEMENT, NVM_FLUSH, NVM_READ, NVM_WRITE, NVM_WRITE_ZEROES } from '../spec/nvme.ts';
+import {
+  NVM_COMPARE,
+  NVM_COPY,
+  NVM_DATASET_MANAGEMENT,
+  NVM_FLUSH,
+  NVM_READ,
+  NVM_VERIFY,
+  NVM_WRITE,
+  NVM_WRITE_UNCORRECTABLE,
+  NVM_WRITE_ZEROES,
+} from '../spec/nvme.ts';
 import { adminSupported } from './index.ts';
 
 /** Writes 4,096 bytes over zeros: a dword for each admin opcode, then one for each I/O opcode. */
@@ -25,8 +35,12 @@ export function effectsFill(at: usize): void {
   ioEffect(at, NVM_FLUSH, 0);
   ioEffect(at, NVM_WRITE, EFFECT_CONTENT_CHANGE);
   ioEffect(at, NVM_READ, 0);
+  ioEffect(at, NVM_WRITE_UNCORRECTABLE, EFFECT_CONTENT_CHANGE);
+  ioEffect(at, NVM_COMPARE, 0);
   ioEffect(at, NVM_WRITE_ZEROES, EFFECT_CONTENT_CHANGE);
   ioEffect(at, NVM_DATASET_MANAGEMENT, EFFECT_CONTENT_CHANGE);
+  ioEffect(at, NVM_VERIFY, 0);
+  ioEffect(at, NVM_COPY, EFFECT_CONTENT_CHANGE);
 }
 
 /** Writes 1,024 bytes over zeros: a dword for each feature identifier. */

@@ -1,5 +1,5 @@
 // Feature values (Base 5.27.1): defaults, what each feature supports, and the few that other parts of the core ask
-// for. None is saveable; a Controller Level Reset brings the defaults back. Commands: admin/get-features.ts and
+// for. A Controller Level Reset brings the saved values back, or the defaults. Commands: admin/get-features.ts and
 // admin/set-features.ts.
 
 import { NAMESPACE_COUNT } from '../abi/memory-map.ts';
@@ -8,19 +8,26 @@ import {
   ARBITRATION_BURST_UNLIMITED,
   FEATURE_CHANGEABLE,
   FEATURE_NAMESPACE_SPECIFIC,
+  FEATURE_SAVEABLE,
   FID_ARBITRATION,
   FID_ASYNC_EVENT_CONFIGURATION,
   FID_ERROR_RECOVERY,
+  FID_HOST_BEHAVIOR,
   FID_INTERRUPT_COALESCING,
   FID_INTERRUPT_VECTOR_CONFIGURATION,
+  FID_KEEP_ALIVE_TIMER,
   FID_NUMBER_OF_QUEUES,
   FID_POWER_MANAGEMENT,
+  FID_SOFTWARE_PROGRESS_MARKER,
   FID_TEMPERATURE_THRESHOLD,
+  FID_TIMESTAMP,
   FID_VOLATILE_WRITE_CACHE,
   FID_WRITE_ATOMICITY,
   WRITE_CACHE_ENABLE,
 } from '../spec/nvme-features.ts';
 import { TEMPERATURE_WARNING } from './health.ts';
+import { featureSaveable, featureSaved } from './saved-features.ts';
+import { timestampReset } from './timestamp.ts';
 import { ERROR_RECOVERY_BASE, VECTOR_CONFIG_BASE, VECTOR_COUNT_MAX, controller } from '../wire/controller.ts';
 
 /** Default of Arbitration: no limit to a burst. */
@@ -38,6 +45,10 @@ export function featureSupported(fid: u32): bool {
     case FID_INTERRUPT_VECTOR_CONFIGURATION:
     case FID_WRITE_ATOMICITY:
     case FID_ASYNC_EVENT_CONFIGURATION:
+    case FID_TIMESTAMP:
+    case FID_KEEP_ALIVE_TIMER:
+    case FID_HOST_BEHAVIOR:
+    case FID_SOFTWARE_PROGRESS_MARKER:
       return true;
     case FID_VOLATILE_WRITE_CACHE:
       return controller().volatileCache != 0;
@@ -53,7 +64,8 @@ export function featureNamespaceSpecific(fid: u32): bool {
 
 /** DW0 of Get Features with SEL = 3. */
 export function featureCapabilities(fid: u32): u32 {
-  return featureNamespaceSpecific(fid) ? FEATURE_CHANGEABLE | FEATURE_NAMESPACE_SPECIFIC : FEATURE_CHANGEABLE;
+  const specific: u32 = featureNamespaceSpecific(fid) ? FEATURE_NAMESPACE_SPECIFIC : 0;
+  return FEATURE_CHANGEABLE | specific | (featureSaveable(fid) ? FEATURE_SAVEABLE : 0);
 }
 
 /** False while the guest has switched the write cache off: every write is then durable before it completes. */
@@ -94,17 +106,24 @@ export function vectorCoalescingDisable(vector: u32, disabled: bool): void {
   store<u8>(VECTOR_CONFIG_BASE + vector, disabled ? 1 : 0);
 }
 
-/** Every feature to its default. */
+/** Default of Temperature Threshold: over, and under << 16. */
+export const TEMPERATURE_DEFAULT: u32 = TEMPERATURE_WARNING;
+
+/** Every feature to its saved value, or its default. The Software Progress Marker stays as it is. */
 export function featuresReset(): void {
   const c = controller();
-  c.featureArbitration = ARBITRATION_DEFAULT;
-  c.featurePower = 0;
-  c.featureTemperatureOver = <u16>TEMPERATURE_WARNING;
-  c.featureTemperatureUnder = 0;
-  c.featureWriteCache = WRITE_CACHE_ENABLE;
-  c.featureCoalescing = 0;
-  c.featureWriteAtomicity = 0;
+  const thresholds = featureSaved(FID_TEMPERATURE_THRESHOLD, TEMPERATURE_DEFAULT);
+  c.featureArbitration = featureSaved(FID_ARBITRATION, ARBITRATION_DEFAULT);
+  c.featurePower = featureSaved(FID_POWER_MANAGEMENT, 0);
+  c.featureTemperatureOver = <u16>thresholds;
+  c.featureTemperatureUnder = <u16>(thresholds >> 16);
+  c.featureWriteCache = featureSaved(FID_VOLATILE_WRITE_CACHE, WRITE_CACHE_ENABLE);
+  c.featureCoalescing = featureSaved(FID_INTERRUPT_COALESCING, 0);
+  c.featureWriteAtomicity = featureSaved(FID_WRITE_ATOMICITY, 0);
   c.featureAsyncEvents = 0;
+  c.featureRetry = 0;
+  c.keepAliveTimeout = 0;
+  timestampReset();
   memory.fill(ERROR_RECOVERY_BASE, 0, NAMESPACE_COUNT * 2);
   memory.fill(VECTOR_CONFIG_BASE, 0, VECTOR_COUNT_MAX);
 }

@@ -5,6 +5,7 @@
 import { CONFIG_BASE, DATA_BUFFER_BYTES } from '../abi/memory-map.ts';
 import { CONFIG_FIRMWARE } from '../abi/records.ts';
 import { asyncEventClear } from './async-events.ts';
+import { changedClear, changedFill, changesReview } from './changed-namespaces.ts';
 import { errorLogFill } from './error-log.ts';
 import { healthLogFill } from './health.ts';
 import { nsidIsController } from './namespaces.ts';
@@ -12,6 +13,7 @@ import { ERROR_LOG_ENTRIES, controller } from '../wire/controller.ts';
 import { TRANSFER_BYTES_MAX, dataOut } from '../dptr/transfer.ts';
 import { CSI_NVM, IDCTRL_FR_BYTES } from '../spec/nvme-identify.ts';
 import {
+  LID_CHANGED_NAMESPACES,
   LID_EFFECTS,
   LID_ERROR,
   LID_FEATURES,
@@ -20,6 +22,7 @@ import {
   LID_SMART,
   LID_SUPPORTED_PAGES,
   LOG_CDW14_RESERVED_MASK,
+  LOG_CHANGED_BYTES,
   LOG_CSI_SHIFT,
   LOG_EFFECTS_BYTES,
   LOG_ERROR_ENTRY_BYTES,
@@ -79,7 +82,10 @@ export function logPageRead(slot: Slot): void {
   if ((cdw10 & LOG_RAE) != 0) return;
   const lid = cdw10 & ((1 << LOG_LID_WIDTH) - 1);
   if (lid == <u32>LID_SMART) controller().warningsReported = 0;
+  if (lid == <u32>LID_CHANGED_NAMESPACES) changedClear();
   asyncEventClear(lid);
+  // What changed while the page was on its way has an event of its own.
+  if (lid == <u32>LID_CHANGED_NAMESPACES) changesReview();
 }
 
 /** Size of a log page; 0: there is no such page here. */
@@ -93,6 +99,8 @@ function logBytes(lid: u32): u32 {
       return LOG_SMART_BYTES;
     case LID_FIRMWARE_SLOT:
       return LOG_FIRMWARE_BYTES;
+    case LID_CHANGED_NAMESPACES:
+      return LOG_CHANGED_BYTES;
     case LID_EFFECTS:
       return LOG_EFFECTS_BYTES;
     case LID_FEATURES:
@@ -142,6 +150,9 @@ function logFill(lid: u32, at: usize): void {
     case LID_FIRMWARE_SLOT:
       store<u8>(at, 1, LOG_FIRMWARE_AFI);
       memory.copy(at + LOG_FIRMWARE_FRS1, CONFIG_BASE + CONFIG_FIRMWARE, IDCTRL_FR_BYTES);
+      return;
+    case LID_CHANGED_NAMESPACES:
+      changedFill(at);
       return;
     case LID_EFFECTS:
       effectsFill(at);

@@ -15,6 +15,7 @@ import {
 } from '../abi/records.ts';
 import { shadowDoorbellsOffered } from './features.ts';
 import { TEMPERATURE_CRITICAL, TEMPERATURE_WARNING } from './health.ts';
+import { KEEP_ALIVE_GRANULARITY } from './keep-alive.ts';
 import { ABORT_LIMIT, AER_LIMIT, ERROR_LOG_ENTRIES, controller } from '../wire/controller.ts';
 import {
   CMIC_MULTI_CONTROLLER,
@@ -34,6 +35,7 @@ import {
   IDCTRL_FRMW,
   IDCTRL_FR_BYTES,
   IDCTRL_IEEE,
+  IDCTRL_KAS,
   IDCTRL_LPA,
   IDCTRL_MAXCMD,
   IDCTRL_MDTS,
@@ -42,6 +44,8 @@ import {
   IDCTRL_MN_BYTES,
   IDCTRL_NN,
   IDCTRL_OACS,
+  IDCTRL_OAES,
+  IDCTRL_OCFS,
   IDCTRL_ONCS,
   IDCTRL_RAB,
   IDCTRL_RTD3E,
@@ -59,8 +63,15 @@ import {
   LPA_EXTENDED,
   LPA_SUPPORTED_PAGES,
   OACS_DOORBELL_BUFFER_CONFIG,
+  OAES_NAMESPACE_ATTRIBUTE,
+  OCFS_FORMAT_0,
+  ONCS_COMPARE,
+  ONCS_COPY,
   ONCS_DATASET_MANAGEMENT,
   ONCS_SAVE_AND_SELECT,
+  ONCS_TIMESTAMP,
+  ONCS_VERIFY,
+  ONCS_WRITE_UNCORRECTABLE,
   ONCS_WRITE_ZEROES,
   VWC_FLUSH_BROADCAST_ALL,
   VWC_FLUSH_BROADCAST_SHIFT,
@@ -73,6 +84,16 @@ const ARBITRATION_BURST: u8 = 6;
 /** RTD3 Entry Latency, microseconds: what a shutdown may take while slow storage flushes. */
 const SHUTDOWN_MICROSECONDS: u32 = 30000000;
 
+const OPTIONAL_COMMANDS: u32 =
+  ONCS_COMPARE |
+  ONCS_WRITE_UNCORRECTABLE |
+  ONCS_DATASET_MANAGEMENT |
+  ONCS_WRITE_ZEROES |
+  ONCS_SAVE_AND_SELECT |
+  ONCS_TIMESTAMP |
+  ONCS_VERIFY |
+  ONCS_COPY;
+
 /** Fills 4,096 bytes of zeros. */
 export function identifyController(at: usize): void {
   const c = controller();
@@ -80,6 +101,7 @@ export function identifyController(at: usize): void {
   store<u8>(at, MDTS, IDCTRL_MDTS);
   store<u32>(at, VS_2_0, IDCTRL_VER);
   store<u32>(at, SHUTDOWN_MICROSECONDS, IDCTRL_RTD3E);
+  store<u32>(at, OAES_NAMESPACE_ATTRIBUTE, IDCTRL_OAES);
   store<u8>(at, CNTRLTYPE_IO, IDCTRL_CNTRLTYPE);
 
   store<u16>(at, shadowDoorbellsOffered() ? OACS_DOORBELL_BUFFER_CONFIG : 0, IDCTRL_OACS);
@@ -90,17 +112,19 @@ export function identifyController(at: usize): void {
   store<u8>(at, <u8>(ERROR_LOG_ENTRIES - 1), IDCTRL_ELPE);
   store<u16>(at, <u16>TEMPERATURE_WARNING, IDCTRL_WCTEMP);
   store<u16>(at, <u16>TEMPERATURE_CRITICAL, IDCTRL_CCTEMP);
+  store<u16>(at, <u16>KEEP_ALIVE_GRANULARITY, IDCTRL_KAS);
 
   store<u8>(at, SQE_SHIFT | (SQE_SHIFT << ENTRY_SIZE_MAX_SHIFT), IDCTRL_SQES);
   store<u8>(at, CQE_SHIFT | (CQE_SHIFT << ENTRY_SIZE_MAX_SHIFT), IDCTRL_CQES);
   store<u16>(at, <u16>maximumCommands(), IDCTRL_MAXCMD);
   store<u32>(at, NAMESPACE_COUNT, IDCTRL_NN);
-  store<u16>(at, ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES | ONCS_SAVE_AND_SELECT, IDCTRL_ONCS);
+  store<u16>(at, <u16>OPTIONAL_COMMANDS, IDCTRL_ONCS);
   store<u8>(
     at,
     <u8>((VWC_FLUSH_BROADCAST_ALL << VWC_FLUSH_BROADCAST_SHIFT) | (c.volatileCache != 0 ? VWC_PRESENT : 0)),
     IDCTRL_VWC,
   );
+  store<u16>(at, OCFS_FORMAT_0, IDCTRL_OCFS);
   store<u32>(at, NAMESPACE_COUNT, IDCTRL_MNAN);
 }
 

@@ -1,6 +1,6 @@
 // The structures that describe one namespace: Identify Namespace of the NVM command set (CNS 00h, NVM 4.1.5.1), its
 // identifiers (CNS 03h, Base 5.17.2.3), and what does not depend on a command set (CNS 08h, Base 5.17.2.8). The
-// caller has filled the page with zeros and knows that the namespace is active. There is one LBA format: the one in
+// caller has filled the page with zeros and knows that the namespace is there. There is one LBA format: the one in
 // use.
 
 import {
@@ -22,6 +22,9 @@ import {
   IDNS_DLFEAT,
   IDNS_EUI64,
   IDNS_LBAF0,
+  IDNS_MCL,
+  IDNS_MSRC,
+  IDNS_MSSRL,
   IDNS_NCAP,
   IDNS_NGUID,
   IDNS_NMIC,
@@ -54,8 +57,9 @@ import {
   NSTAT_READY,
 } from '../spec/nvme-identify.ts';
 import { Namespace } from '../wire/namespace.ts';
+import { COPY_BYTES_MAX, COPY_RANGES_MAX, COPY_RANGE_BYTES_MAX } from '../wire/copy-limits.ts';
 
-/** CNS 00h. */
+/** CNS 00h and 11h. */
 export function identifyNamespace(at: usize, nsid: u32): void {
   const namespace = Namespace.at(nsid);
   const record = changetype<usize>(namespace);
@@ -69,6 +73,9 @@ export function identifyNamespace(at: usize, nsid: u32): void {
   }
   store<u64>(at, namespace.blocks << namespace.lbaShift, IDNS_NVMCAP);
   preferredSizes(at, load<u32>(record, NAMESPACE_OPTIMAL_BLOCKS));
+  store<u16>(at, <u16>(COPY_RANGE_BYTES_MAX >> namespace.lbaShift), IDNS_MSSRL);
+  store<u32>(at, COPY_BYTES_MAX >> namespace.lbaShift, IDNS_MCL);
+  store<u8>(at, <u8>(COPY_RANGES_MAX - 1), IDNS_MSRC);
   store<u8>(at, attributes(namespace), IDNS_NSATTR);
   memory.copy(at + IDNS_NGUID, record + NAMESPACE_NGUID, NIDT_NGUID_BYTES);
   memory.copy(at + IDNS_EUI64, record + NAMESPACE_EUI64, NIDT_EUI64_BYTES);

@@ -1,21 +1,27 @@
-// Identify (Base 5.17): CNS 00h, 01h, 02h, 03h, 05h, 06h, 08h and 1Ch; any other CNS is Invalid Field. Each structure
+// Identify (Base 5.17): CNS 00h to 03h, 05h, 06h, 08h, 10h to 13h and 1Ch; any other CNS is Invalid Field. Each structure
 // is built in the slot's private page over zeros and goes to the guest as one page. NSIDs are judged by the rules of
 // Base 3.2.1.5 and of each structure: an inactive namespace is a page of zeros, an invalid one Invalid Namespace or
 // Format. Only the NVM command set exists.
 
 import { CONFIG_BASE, DATA_BUFFER_BYTES, NAMESPACE_COUNT } from '../abi/memory-map.ts';
 import { CONFIG_CNTLID } from '../abi/records.ts';
-import { namespaceActive, nsidCheck } from './namespaces.ts';
+import { namespaceActive, namespaceAllocated, nsidCheck } from './namespaces.ts';
 import { dataOut } from '../dptr/transfer.ts';
 import {
   CNS_ACTIVE_NAMESPACES,
+  CNS_ALLOCATED_NAMESPACE,
+  CNS_ALLOCATED_NAMESPACES,
   CNS_COMMAND_SETS,
   CNS_CONTROLLER,
+  CNS_CONTROLLERS,
   CNS_CSI_CONTROLLER,
   CNS_CSI_NAMESPACE,
   CNS_INDEPENDENT_NAMESPACE,
   CNS_NAMESPACE,
+  CNS_NAMESPACE_CONTROLLERS,
   CNS_NAMESPACE_DESCRIPTORS,
+  CONTROLLER_LIST_COUNT,
+  CONTROLLER_LIST_FIRST,
   CSI_NVM,
   IDENTIFY_BYTES,
   IDENTIFY_CDW10_RESERVED_MASK,
@@ -71,7 +77,7 @@ function structureFill(slot: Slot, cns: u32): u32 {
       identifyController(at);
       return DONE;
     case CNS_ACTIVE_NAMESPACES:
-      return activeNamespaces(at, sqe.nsid);
+      return namespaceList(at, sqe.nsid, false);
     case CNS_NAMESPACE_DESCRIPTORS: {
       const status = nsidCheck(sqe.nsid);
       if (status == DONE) identifyDescriptors(at, sqe.nsid);
@@ -88,6 +94,20 @@ function structureFill(slot: Slot, cns: u32): u32 {
       if (!Namespace.inRange(sqe.nsid)) return refuse(STATUS_INVALID_NAMESPACE);
       if (namespaceActive(sqe.nsid)) identifyIndependentNamespace(at, sqe.nsid);
       return DONE;
+    case CNS_ALLOCATED_NAMESPACES:
+      return namespaceList(at, sqe.nsid, true);
+    case CNS_ALLOCATED_NAMESPACE:
+      if (!Namespace.inRange(sqe.nsid)) return refuse(STATUS_INVALID_NAMESPACE);
+      if (namespaceAllocated(sqe.nsid)) identifyNamespace(at, sqe.nsid);
+      return DONE;
+    case CNS_NAMESPACE_CONTROLLERS:
+      if (sqe.nsid == <u32>NSID_BROADCAST) return refuse(STATUS_INVALID_FIELD);
+      if (!Namespace.inRange(sqe.nsid)) return refuse(STATUS_INVALID_NAMESPACE);
+      if (namespaceActive(sqe.nsid)) controllerList(at, sqe.cdw10 >> IDENTIFY_CNTID_SHIFT);
+      return DONE;
+    case CNS_CONTROLLERS:
+      controllerList(at, sqe.cdw10 >> IDENTIFY_CNTID_SHIFT);
+      return DONE;
     case CNS_COMMAND_SETS:
       return commandSets(at, sqe.cdw10 >> IDENTIFY_CNTID_SHIFT);
     default:
@@ -95,16 +115,24 @@ function structureFill(slot: Slot, cns: u32): u32 {
   }
 }
 
-/** The active NSIDs above `after`, ascending; 1,024 fit, more than there can be. */
-function activeNamespaces(at: usize, after: u32): u32 {
+/** The active or allocated NSIDs above `after`, ascending; 1,024 fit, more than there can be. */
+function namespaceList(at: usize, after: u32, allocated: bool): u32 {
   if (after >= <u32>NSID_BROADCAST - 1) return refuse(STATUS_INVALID_NAMESPACE);
   let place = at;
   for (let nsid = after + 1; nsid <= <u32>NAMESPACE_COUNT; nsid++) {
-    if (!namespaceActive(nsid)) continue;
+    if (allocated ? !namespaceAllocated(nsid) : !namespaceActive(nsid)) continue;
     store<u32>(place, nsid);
     place += 4;
   }
   return DONE;
+}
+
+/** This controller, unless its identifier is below `first`. Others are other guests', of whom nobody is told. */
+function controllerList(at: usize, first: u32): void {
+  const cntlid = load<u16>(CONFIG_BASE, CONFIG_CNTLID);
+  if (<u32>cntlid < first) return;
+  store<u16>(at, 1, CONTROLLER_LIST_COUNT);
+  store<u16>(at, cntlid, CONTROLLER_LIST_FIRST);
 }
 
 /** One combination of command sets: NVM alone. CNTID names this controller, by its number or as FFFFh. */

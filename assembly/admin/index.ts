@@ -13,6 +13,7 @@ import {
   ADMIN_GET_FEATURES,
   ADMIN_GET_LOG_PAGE,
   ADMIN_IDENTIFY,
+  ADMIN_KEEP_ALIVE,
   ADMIN_SET_FEATURES,
   STATUS_INVALID_OPCODE,
 } from '../spec/nvme.ts';
@@ -29,6 +30,7 @@ import { doorbellBufferConfig } from './doorbell-buffer-config.ts';
 import { getFeatures } from './get-features.ts';
 import { getLogPage } from './get-log-page.ts';
 import { identify } from './identify.ts';
+import { keepAlive } from './keep-alive.ts';
 import { setFeatures } from './set-features.ts';
 
 /** Executes a command of the admin queue, or goes on with it. */
@@ -55,6 +57,8 @@ export function adminExecute(slot: Slot): u32 {
       return getFeatures(slot);
     case ADMIN_ASYNC_EVENT_REQUEST:
       return asyncEventRequest(slot);
+    case ADMIN_KEEP_ALIVE:
+      return keepAlive(slot);
     case ADMIN_DOORBELL_BUFFER_CONFIG:
       if (shadowDoorbellsOffered()) return doorbellBufferConfig(slot);
       return refuse(STATUS_INVALID_OPCODE);
@@ -76,6 +80,7 @@ export function adminSupported(opcode: u32): bool {
     case ADMIN_SET_FEATURES:
     case ADMIN_GET_FEATURES:
     case ADMIN_ASYNC_EVENT_REQUEST:
+    case ADMIN_KEEP_ALIVE:
       return true;
     case ADMIN_DOORBELL_BUFFER_CONFIG:
       return shadowDoorbellsOffered();

@@ -1,7 +1,7 @@
-// The namespaces attached to this controller. The caller writes their records before core_init, which checks them
-// once (config.ts); afterwards they are constant. NSIDs are 1 to NAMESPACE_COUNT (Base 3.2.1).
+// The namespaces attached to this controller. The caller writes their records before core_init, or gives one to
+// namespace_update later; both check them once (controller/config.ts). NSIDs are 1 to NAMESPACE_COUNT (Base 3.2.1).
 
-import { NAMESPACE_FLAG_ACTIVE } from '../abi/records.ts';
+import { NAMESPACE_FLAG_ACTIVE, NAMESPACE_FLAG_ALLOCATED } from '../abi/records.ts';
 import { NSID_BROADCAST, STATUS_INVALID_FIELD, STATUS_INVALID_NAMESPACE } from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
 import { DONE, refuse } from '../wire/status.ts';
@@ -9,6 +9,11 @@ import { DONE, refuse } from '../wire/status.ts';
 /** Whether this record (of a valid NSID) is a namespace that the guest can use. */
 export function namespaceActive(nsid: u32): bool {
   return (Namespace.at(nsid).flags & NAMESPACE_FLAG_ACTIVE) != 0;
+}
+
+/** Whether the subsystem has this namespace (of a valid NSID): attached to this controller or not. */
+export function namespaceAllocated(nsid: u32): bool {
+  return (Namespace.at(nsid).flags & (NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_ALLOCATED)) != 0;
 }
 
 /**

@@ -1,5 +1,6 @@
-// Set Features (Base 5.27). No feature is saveable: SV is refused. A value that this controller cannot honour (a power
-// state, a sensor, a vector that does not exist, a reserved bit) is Invalid Field rather than stored and forgotten.
+// Set Features (Base 5.27). SV saves what saved-features.ts lists, and is refused for the rest. A value that this
+// controller cannot honour (a power state, a sensor, a vector that does not exist, a reserved bit) is Invalid Field
+// rather than stored and forgotten. Timestamp and Host Behavior Support bring data, which set-features-data.ts takes.
 // Switching the volatile write cache off flushes every namespace first, so that what was completed is durable then.
 
 import { NAMESPACE_COUNT } from '../abi/memory-map.ts';
@@ -11,12 +12,18 @@ import {
   vectorCoalescingDisable,
   vectorCount,
 } from './features.ts';
+import { changesReview } from './changed-namespaces.ts';
 import { warningsReview } from './health.ts';
+import { keepAliveSet } from './keep-alive.ts';
 import { nsidCheck, nsidIsController } from './namespaces.ts';
+import { featureSave, featureSaveable } from './saved-features.ts';
+import { featureDataBegin } from './set-features-data.ts';
 import { controller } from '../wire/controller.ts';
+import { persistent } from '../wire/persistent.ts';
 import { flushAllBegin } from '../dptr/flush-all.ts';
 import { ioQueuesExist } from '../queue/lifecycle.ts';
 import {
+  AEC_NAMESPACE_ATTRIBUTE,
   ARBITRATION_RESERVED_MASK,
   COALESCING_RESERVED_MASK,
   ERROR_RECOVERY_DULBE,
@@ -25,15 +32,20 @@ import {
   FID_ARBITRATION,
   FID_ASYNC_EVENT_CONFIGURATION,
   FID_ERROR_RECOVERY,
+  FID_HOST_BEHAVIOR,
   FID_INTERRUPT_COALESCING,
   FID_INTERRUPT_VECTOR_CONFIGURATION,
+  FID_KEEP_ALIVE_TIMER,
   FID_NUMBER_OF_QUEUES,
   FID_POWER_MANAGEMENT,
+  FID_SOFTWARE_PROGRESS_MARKER,
   FID_TEMPERATURE_THRESHOLD,
+  FID_TIMESTAMP,
   FID_VOLATILE_WRITE_CACHE,
   FID_WRITE_ATOMICITY,
   POWER_RESERVED_MASK,
   POWER_STATE_WIDTH,
+  PROGRESS_RESERVED_MASK,
   QUEUES_CQ_Z_SHIFT,
   QUEUES_SQ_Z_WIDTH,
   QUEUES_Z_INVALID,
@@ -65,11 +77,11 @@ import {
   STATUS_INVALID_NAMESPACE,
 } from '../spec/nvme.ts';
 import { Namespace } from '../wire/namespace.ts';
-import { Slot } from '../wire/slot.ts';
+import { ISSUE, Slot } from '../wire/slot.ts';
 import { DONE, refuse } from '../wire/status.ts';
 
-/** Asynchronous Event Configuration: the five SMART warnings that mean something here; no notice is offered (OAES). */
-const ASYNC_EVENTS_OFFERED: u32 = 0x1f;
+/** Asynchronous Event Configuration: the five SMART warnings that mean something here, and the notices of OAES. */
+const ASYNC_EVENTS_OFFERED: u32 = 0x1f | AEC_NAMESPACE_ATTRIBUTE;
 
 export function setFeatures(slot: Slot): u32 {
   const sqe = slot.sqe;
@@ -78,12 +90,21 @@ export function setFeatures(slot: Slot): u32 {
   // CDW14: the UUID Index selects from a list that does not exist here, the rest is reserved.
   if ((sqe.cdw12 | sqe.cdw13 | sqe.cdw14 | sqe.cdw15) != 0) return refuse(STATUS_INVALID_FIELD);
   if (!featureSupported(fid)) return refuse(STATUS_INVALID_FIELD);
-  if ((sqe.cdw10 & SET_FEATURES_SAVE) != 0) return refuse(STATUS_FEATURE_NOT_SAVEABLE);
+  const save = (sqe.cdw10 & SET_FEATURES_SAVE) != 0;
+  if (save && !featureSaveable(fid)) return refuse(STATUS_FEATURE_NOT_SAVEABLE);
   if (!featureNamespaceSpecific(fid) && !nsidIsController(sqe.nsid)) {
     return refuse(
       Namespace.inRange(sqe.nsid) ? STATUS_FEATURE_NOT_NAMESPACE_SPECIFIC : STATUS_INVALID_NAMESPACE,
     );
   }
+  const status = valueSet(slot, fid);
+  // ISSUE: the value holds already, what is left is to flush.
+  if (save && (status == DONE || status == ISSUE)) valueSave(fid);
+  return status;
+}
+
+function valueSet(slot: Slot, fid: u32): u32 {
+  const sqe = slot.sqe;
   switch (fid) {
     case FID_ARBITRATION:
       return setArbitration(sqe.cdw11);
@@ -105,8 +126,40 @@ export function setFeatures(slot: Slot): u32 {
       return setWriteAtomicity(sqe.cdw11);
     case FID_ASYNC_EVENT_CONFIGURATION:
       return setAsyncEvents(sqe.cdw11);
+    case FID_TIMESTAMP:
+    case FID_HOST_BEHAVIOR:
+      return featureDataBegin(slot, fid);
+    case FID_KEEP_ALIVE_TIMER:
+      keepAliveSet(sqe.cdw11);
+      return DONE;
+    case FID_SOFTWARE_PROGRESS_MARKER:
+      return setProgressMarker(sqe.cdw11);
     default:
       return refuse(STATUS_INVALID_FIELD);
+  }
+}
+
+/** The value that was just set outlives resets and power. */
+function valueSave(fid: u32): void {
+  const c = controller();
+  switch (fid) {
+    case FID_ARBITRATION:
+      featureSave(fid, c.featureArbitration);
+      return;
+    case FID_POWER_MANAGEMENT:
+      featureSave(fid, c.featurePower);
+      return;
+    case FID_TEMPERATURE_THRESHOLD:
+      featureSave(fid, (<u32>c.featureTemperatureOver) | ((<u32>c.featureTemperatureUnder) << 16));
+      return;
+    case FID_VOLATILE_WRITE_CACHE:
+      featureSave(fid, c.featureWriteCache);
+      return;
+    case FID_INTERRUPT_COALESCING:
+      featureSave(fid, c.featureCoalescing);
+      return;
+    case FID_WRITE_ATOMICITY:
+      featureSave(fid, c.featureWriteAtomicity);
   }
 }
 
@@ -197,5 +250,13 @@ function setAsyncEvents(value: u32): u32 {
   if ((value & ~ASYNC_EVENTS_OFFERED) != 0) return refuse(STATUS_INVALID_FIELD);
   controller().featureAsyncEvents = value;
   warningsReview();
+  changesReview();
+  return DONE;
+}
+
+/** Persistent by itself (Base 5.27.1.24): with or without Save. */
+function setProgressMarker(value: u32): u32 {
+  if ((value & PROGRESS_RESERVED_MASK) != 0) return refuse(STATUS_INVALID_FIELD);
+  persistent().progress = value;
   return DONE;
 }

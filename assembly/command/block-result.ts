@@ -9,6 +9,8 @@
 //   NOT_SUPPORTED   Internal Error, DNR                            the storage lied about what it can
 //   CANCELED        Command Abort Requested                        may be tried again
 //   BUSY            Namespace Not Ready                            may be tried again
+//   MISCOMPARE      Compare Failure, DNR                           what Compare is for
+//   SOURCE_ERROR    Unrecovered Read Error                         Copy could not read what it was to write
 //   others          Internal Error                                 a caller that speaks another ABI
 
 import {
@@ -16,16 +18,21 @@ import {
   BLOCK_CANCELED,
   BLOCK_MEDIUM_ERROR,
   BLOCK_MEMORY_FAULT,
+  BLOCK_MISCOMPARE,
   BLOCK_NOT_SUPPORTED,
   BLOCK_NO_SPACE,
   BLOCK_OK,
   BLOCK_OUT_OF_RANGE,
   BLOCK_READ_ONLY,
+  BLOCK_SOURCE_ERROR,
+  OPERATION_COMPARE,
   OPERATION_READ,
+  OPERATION_VERIFY,
 } from '../abi/records.ts';
 import {
   STATUS_ABORT_REQUESTED,
   STATUS_CAPACITY_EXCEEDED,
+  STATUS_COMPARE_FAILURE,
   STATUS_DATA_TRANSFER_ERROR,
   STATUS_INTERNAL_ERROR,
   STATUS_LBA_OUT_OF_RANGE,
@@ -44,7 +51,7 @@ export function blockStatus(result: u32, operation: u32): u32 {
     case BLOCK_OUT_OF_RANGE:
       return refuse(STATUS_LBA_OUT_OF_RANGE);
     case BLOCK_MEDIUM_ERROR:
-      return operation == OPERATION_READ ? STATUS_UNRECOVERED_READ_ERROR : STATUS_WRITE_FAULT;
+      return reads(operation) ? STATUS_UNRECOVERED_READ_ERROR : STATUS_WRITE_FAULT;
     case BLOCK_NO_SPACE:
       return refuse(STATUS_CAPACITY_EXCEEDED);
     case BLOCK_READ_ONLY:
@@ -57,7 +64,15 @@ export function blockStatus(result: u32, operation: u32): u32 {
       return STATUS_ABORT_REQUESTED;
     case BLOCK_BUSY:
       return STATUS_NAMESPACE_NOT_READY;
+    case BLOCK_MISCOMPARE:
+      return refuse(STATUS_COMPARE_FAILURE);
+    case BLOCK_SOURCE_ERROR:
+      return STATUS_UNRECOVERED_READ_ERROR;
     default:
       return STATUS_INTERNAL_ERROR;
   }
+}
+
+function reads(operation: u32): bool {
+  return operation == OPERATION_READ || operation == OPERATION_COMPARE || operation == OPERATION_VERIFY;
 }

@@ -26,8 +26,12 @@ export function read(slot: Slot, namespace: Namespace): u32 {
   if (range != DONE) return range;
   requestPlace(slot, namespace, sqe.slba);
   slot.operation = <u16>OPERATION_READ;
-  // Read with FUA: what a cache holds of these blocks becomes durable before it is returned.
-  const fua = (cdw12 & RW_FUA) != 0 && (namespace.flags & NAMESPACE_FLAG_VOLATILE_CACHE) != 0;
-  slot.requestFlags = fua ? <u16>REQUEST_FLAG_FUA : 0;
+  slot.requestFlags = readFlags(namespace, cdw12);
   return transferBegin(slot, bytes);
+}
+
+/** FUA: what a cache holds of these blocks becomes durable before it is returned. */
+export function readFlags(namespace: Namespace, cdw12: u32): u16 {
+  const fua = (cdw12 & RW_FUA) != 0 && (namespace.flags & NAMESPACE_FLAG_VOLATILE_CACHE) != 0;
+  return fua ? <u16>REQUEST_FLAG_FUA : 0;
 }

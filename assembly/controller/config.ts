@@ -1,5 +1,5 @@
-// Checks what the caller wrote into the CONFIG and NAMESPACE areas, once, in core_init and core_resume. From then on
-// the core trusts them, so each field that could break an invariant has its line here.
+// Checks what the caller wrote into the CONFIG and NAMESPACE areas, once, in core_init and core_resume, and into the
+// mailbox of namespace_update. From then on the core trusts them, so each field that could break an invariant has its line here.
 
 import {
   CONFIG_BASE,
@@ -25,6 +25,7 @@ import {
   INIT_NAMESPACE_INVALID,
   INIT_OK,
   NAMESPACE_FLAG_ACTIVE,
+  NAMESPACE_FLAG_ALLOCATED,
   NAMESPACE_FLAG_DEALLOCATE,
   NAMESPACE_FLAG_READ_ONLY,
   NAMESPACE_FLAG_SHARED,
@@ -48,7 +49,8 @@ const NAMESPACE_FLAGS_KNOWN: u32 =
   NAMESPACE_FLAG_SHARED |
   NAMESPACE_FLAG_READ_ONLY |
   NAMESPACE_FLAG_DEALLOCATE |
-  NAMESPACE_FLAG_VOLATILE_CACHE;
+  NAMESPACE_FLAG_VOLATILE_CACHE |
+  NAMESPACE_FLAG_ALLOCATED;
 /** Byte offsets in a namespace must fit a signed 64-bit file offset. */
 const NAMESPACE_BYTES_MAX: u64 = 0x7fffffffffffffff;
 /** Preferred sizes are reported in 16 bits, zero-based. */
@@ -67,8 +69,13 @@ export function configAccept(): u32 {
   c.queuePairs = load<u16>(CONFIG_BASE, CONFIG_IO_QUEUE_PAIRS);
   c.queueEntries = load<u16>(CONFIG_BASE, CONFIG_QUEUE_ENTRIES);
   c.slots = load<u16>(CONFIG_BASE, CONFIG_SLOTS);
-  c.volatileCache = nextVolatileNamespace(0) != 0 ? 1 : 0;
+  volatileCacheLearn();
   return INIT_OK;
+}
+
+/** Whether some namespace has a volatile write cache, as Identify and feature 06h say. */
+export function volatileCacheLearn(): void {
+  controller().volatileCache = nextVolatileNamespace(0) != 0 ? 1 : 0;
 }
 
 function controllerConfigValid(): bool {
@@ -93,10 +100,11 @@ function controllerConfigValid(): bool {
   );
 }
 
-function namespaceConfigValid(namespace: Namespace): bool {
+/** Whether a record can be a namespace's; one of zeros is that of none. */
+export function namespaceConfigValid(namespace: Namespace): bool {
   if (namespace.flags == 0) return true;
   if ((namespace.flags & ~NAMESPACE_FLAGS_KNOWN) != 0) return false;
-  if ((namespace.flags & NAMESPACE_FLAG_ACTIVE) == 0) return false;
+  if ((namespace.flags & (NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_ALLOCATED)) == 0) return false;
   if (namespace.lbaShift != 9 && namespace.lbaShift != 12) return false;
   if (load<u32>(changetype<usize>(namespace), NAMESPACE_OPTIMAL_BLOCKS) > OPTIMAL_BLOCKS_MAX) return false;
   return namespace.blocks != 0 && namespace.blocks <= NAMESPACE_BYTES_MAX >> namespace.lbaShift;

@@ -9,9 +9,12 @@ import {
   COMMAND_REFUSED,
   COMMAND_SET_ADMIN,
   COMMAND_SET_NVM,
+  OPERATION_COMPARE,
+  OPERATION_COPY,
   OPERATION_COPY_IN,
   OPERATION_COPY_OUT,
   OPERATION_READ,
+  OPERATION_VERIFY,
   OPERATION_WRITE,
   OPERATION_WRITE_ZEROES,
   REQUEST_FLAG_FUA,
@@ -19,9 +22,13 @@ import {
 import { logPageRead } from '../admin/get-log-page.ts';
 import { adminExecute, adminSupported } from '../admin/index.ts';
 import { blockStatus } from '../command/block-result.ts';
+import { compare } from '../command/compare.ts';
+import { copy, copyNext, copyRanges } from '../command/copy.ts';
 import { datasetManagement, datasetManagementRanges } from '../command/dataset-management.ts';
 import { flush, flushBroadcast, flushNamespace } from '../command/flush.ts';
 import { read } from '../command/read.ts';
+import { verify } from '../command/verify.ts';
+import { writeUncorrectable } from '../command/write-uncorrectable.ts';
 import { write } from '../command/write.ts';
 import { writeZeroes } from '../command/write-zeroes.ts';
 import { flushAllBegin, flushAllNext } from '../dptr/flush-all.ts';
@@ -32,10 +39,14 @@ import {
   ADMIN_ASYNC_EVENT_REQUEST,
   ADMIN_GET_LOG_PAGE,
   NSID_BROADCAST,
+  NVM_COMPARE,
+  NVM_COPY,
   NVM_DATASET_MANAGEMENT,
   NVM_FLUSH,
   NVM_READ,
+  NVM_VERIFY,
   NVM_WRITE,
+  NVM_WRITE_UNCORRECTABLE,
   NVM_WRITE_ZEROES,
   STATUS_INVALID_FIELD,
   STATUS_INVALID_OPCODE,
@@ -46,7 +57,8 @@ import { AGAIN, ISSUE, PENDING, Slot, SQID_DIRECT, SQID_INTERNAL, STAGE_FLUSH_AL
 import { DONE, refuse } from '../wire/status.ts';
 import { commandEnd } from '../admin/complete.ts';
 import { writeCacheEnabled } from '../admin/features.ts';
-import { healthRead, healthResult, healthWritten } from '../admin/health.ts';
+import { healthRead, healthResult, healthVerified, healthWritten } from '../admin/health.ts';
+import { featureDataSet } from '../admin/set-features-data.ts';
 import { namespaceActive, nsidCheck } from '../admin/namespaces.ts';
 import { shutdownContinue, stateAdvance } from './state.ts';
 
@@ -115,8 +127,16 @@ function ioCommand(slot: Slot): u32 {
       return flush(slot, namespace);
     case NVM_WRITE_ZEROES:
       return writeZeroes(slot, namespace, !writeCacheEnabled());
-    default:
+    case NVM_DATASET_MANAGEMENT:
       return datasetManagement(slot, namespace);
+    case NVM_COMPARE:
+      return compare(slot, namespace);
+    case NVM_VERIFY:
+      return verify(slot, namespace);
+    case NVM_WRITE_UNCORRECTABLE:
+      return writeUncorrectable(slot, namespace);
+    default:
+      return copy(slot, namespace);
   }
 }
 
@@ -124,8 +144,12 @@ const IO_OPCODES: u32 =
   (1 << NVM_FLUSH) |
   (1 << NVM_WRITE) |
   (1 << NVM_READ) |
+  (1 << NVM_WRITE_UNCORRECTABLE) |
+  (1 << NVM_COMPARE) |
   (1 << NVM_WRITE_ZEROES) |
-  (1 << NVM_DATASET_MANAGEMENT);
+  (1 << NVM_DATASET_MANAGEMENT) |
+  (1 << NVM_VERIFY) |
+  (1 << NVM_COPY);
 
 /** Whether there is a handler for this opcode of the NVM command set. */
 export function ioSupported(opcode: u32): bool {
@@ -169,10 +193,34 @@ function writeSettle(slot: Slot): u32 {
 /** A request has succeeded that need not be the whole of its command. */
 function commandContinue(slot: Slot, operation: u32): u32 {
   if (slot.stage == STAGE_FLUSH_ALL) return flushAllNext(slot);
-  // Of all commands Dataset Management alone reads data from the guest that are for the core.
-  if (operation == OPERATION_COPY_IN) return datasetManagementRanges(slot, Namespace.at(slot.sqe.nsid));
-  if (operation == OPERATION_WRITE_ZEROES) return writeSettle(slot);
-  if (operation == OPERATION_COPY_OUT && slot.sqid == 0 && slot.sqe.opcode == ADMIN_GET_LOG_PAGE)
-    logPageRead(slot);
-  return DONE;
+  switch (operation) {
+    case OPERATION_COPY_IN:
+      return dataArrived(slot);
+    case OPERATION_COPY_OUT:
+      if (slot.sqid == 0 && slot.sqe.opcode == ADMIN_GET_LOG_PAGE) logPageRead(slot);
+      return DONE;
+    case OPERATION_WRITE_ZEROES:
+      return writeSettle(slot);
+    case OPERATION_COPY: {
+      const next = copyNext(slot, Namespace.at(slot.sqe.nsid));
+      return next == DONE ? writeSettle(slot) : next;
+    }
+    case OPERATION_COMPARE:
+      healthRead(slot.requestLength);
+      return DONE;
+    case OPERATION_VERIFY:
+      healthVerified(slot.requestLength);
+      return DONE;
+    default:
+      return DONE;
+  }
+}
+
+/** What a command read from the guest for the core itself is in the private page. */
+function dataArrived(slot: Slot): u32 {
+  if (slot.isAdmin) return featureDataSet(slot);
+  const namespace = Namespace.at(slot.sqe.nsid);
+  return slot.sqe.opcode == NVM_COPY
+    ? copyRanges(slot, namespace, !writeCacheEnabled())
+    : datasetManagementRanges(slot, namespace);
 }

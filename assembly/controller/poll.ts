@@ -48,8 +48,9 @@ import { asyncEventPost } from '../admin/async-events.ts';
 import { commandRun } from './dispatch.ts';
 import { eventRecord } from '../queue/event-records.ts';
 import { clockSet } from '../admin/health.ts';
+import { keepAliveExpired, keepAliveLeft } from '../admin/keep-alive.ts';
 import { LIFE_FAILED, LIFE_READY, controller } from '../wire/controller.ts';
-import { controllerEnabled, stateAdvance } from './state.ts';
+import { controllerEnabled, keepAliveExpire, stateAdvance } from './state.ts';
 
 /** Commands that are fetched at once: few enough that their slots stay in the processor's first cache. */
 const FETCH_BATCH: u32 = 16;
@@ -75,12 +76,18 @@ export function queuePoll(budget: u32, now: u64): u32 {
   if (s.eventFirst != SLOT_NONE) eventsRetry();
   const continued = s.walkFirst != SLOT_NONE ? walksRetry(s) : 0;
   const fetched = controllerEnabled() ? queuesServe(s, budget) : 0;
+  if (controller().keepAliveTimeout != 0) keepAliveReview();
   stateAdvance();
   // Whoever had no turn, because the budget was used up, keeps its window for the next poll.
   if (fetched < budget) windowsSettle();
   const done = continued + fetched + (s.published - published);
   if (s.polled != 0 && done != 0) s.activeAt = now;
   return done;
+}
+
+/** Time passes only for a guest that is listened to, and after what it had to say. */
+function keepAliveReview(): void {
+  if (controllerEnabled() && keepAliveExpired()) keepAliveExpire();
 }
 
 /**
@@ -282,7 +289,14 @@ export function deadlineNext(): u32 {
   const guest = Guest.get();
   if ((guest.windowsFresh | guest.missRefused) != 0) return 0;
   const s = Scheduler.get();
-  if (s.polled == 0 || s.shadow == 0 || s.live == 0 || !controllerEnabled()) return DEADLINE_NONE;
+  if (!controllerEnabled()) return DEADLINE_NONE;
+  const c = controller();
+  const alive = c.keepAliveTimeout != 0 ? <u32>min<u64>(keepAliveLeft(), DEADLINE_NONE - 1) : DEADLINE_NONE;
+  return s.polled == 0 || s.shadow == 0 || s.live == 0 ? alive : min<u32>(alive, lookInterval(s));
+}
+
+/** Microseconds until doorbells that nobody rings are looked at again. */
+function lookInterval(s: Scheduler): u32 {
   // A quarter of the time that nothing happened: soon after work, ever more rarely later.
   const interval = (controller().now - s.activeAt) >> 2;
   return <u32>min<u64>(max<u64>(interval, DOORBELLS_INTERVAL_MIN), DOORBELLS_INTERVAL_MAX);

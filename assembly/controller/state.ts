@@ -20,6 +20,7 @@ import {
   FAILED_ADMIN_QUEUE,
   FAILED_BY_CALLER,
   FAILED_CONFIGURATION,
+  FAILED_KEEP_ALIVE,
   INIT_OK,
   START_ENABLED,
   START_OK,
@@ -56,13 +57,17 @@ import {
   PAGE_BYTES,
   QUEUE_ENTRIES_MIN,
   SQE_SHIFT,
+  STATUS_KEEP_ALIVE_EXPIRED,
 } from '../spec/nvme.ts';
 import { Scheduler } from '../wire/queue.ts';
 import { SLOT_NONE, Slot } from '../wire/slot.ts';
 import { asyncEventsReset } from '../admin/async-events.ts';
 import { configAccept } from './config.ts';
 import { eventRecord } from '../queue/event-records.ts';
+import { changesReset } from '../admin/changed-namespaces.ts';
+import { errorLogAddEvent } from '../admin/error-log.ts';
 import { featuresReset } from '../admin/features.ts';
+import { persistentBegin, persistentCheck, persistentRunning } from '../admin/saved-features.ts';
 import { clockStart } from '../admin/health.ts';
 import {
   LIFE_DISABLED,
@@ -87,13 +92,16 @@ const CC_WRITABLE: u32 = 0x00fffff1;
 export function controllerInit(): u32 {
   memory.fill(CONTROLLER_BASE, 0, CONTROLLER_SIZE);
   const result = configAccept();
-  if (result == <u32>INIT_OK) featuresReset();
-  return result;
+  if (result != <u32>INIT_OK) return result;
+  persistentBegin();
+  featuresReset();
+  return INIT_OK;
 }
 
 /** core_resume: the image goes on; its configuration is looked at again, since the image came from outside. INIT_*. */
 export function controllerResume(): u32 {
   clockStart();
+  persistentCheck();
   return configAccept();
 }
 
@@ -136,6 +144,7 @@ export function controllerReset(): void {
   const announced = c.cc != 0 || c.csts != 0;
   queuesReset();
   asyncEventsReset();
+  changesReset();
   featuresReset();
   c.cc = 0;
   c.csts = 0;
@@ -152,6 +161,12 @@ export function controllerReset(): void {
 /** The caller lost something that the controller needs (memory, a backend): CSTS.CFS, and nothing is fetched. */
 export function controllerFail(): void {
   fail(FAILED_BY_CALLER, 0);
+}
+
+/** The guest has not kept its promise (Base 3.9.2): an error entry, CSTS.CFS, and nothing is fetched. */
+export function keepAliveExpire(): void {
+  errorLogAddEvent(STATUS_KEEP_ALIVE_EXPIRED);
+  fail(FAILED_KEEP_ALIVE, controller().keepAliveTimeout);
 }
 
 /** The request of a slot that belongs to no queue (SQID_INTERNAL) has completed. */
@@ -191,6 +206,7 @@ function ready(): void {
   if (c.queueless == 0 && !adminQueueBegin()) return;
   c.csts = (c.csts & ~CSTS_CFS) | CSTS_RDY;
   c.life = LIFE_READY;
+  persistentRunning(true);
   eventRecord(EVENT_CONTROLLER_READY, 0, 0, 0, 0, 0, c.cc);
 }
 
@@ -229,6 +245,7 @@ function disable(): void {
   const c = controller();
   queuesReset();
   asyncEventsReset();
+  changesReset();
   featuresReset();
   c.cc = 0;
   c.interruptMask = 0;
@@ -279,6 +296,7 @@ function shutdownAdvance(): void {
 function shutdownDone(): void {
   const c = controller();
   shutdownStatus(CSTS_SHST_COMPLETE);
+  persistentRunning(false);
   eventRecord(EVENT_CONTROLLER_SHUTDOWN, 0, 0, 0, 0, field(c.cc, CC_SHN_SHIFT, CC_SHN_WIDTH), 0);
 }
 

@@ -39,6 +39,10 @@ export const FID_INTERRUPT_COALESCING = 0x08;
 export const FID_INTERRUPT_VECTOR_CONFIGURATION = 0x09;
 export const FID_WRITE_ATOMICITY = 0x0a;
 export const FID_ASYNC_EVENT_CONFIGURATION = 0x0b;
+export const FID_TIMESTAMP = 0x0e;
+export const FID_KEEP_ALIVE_TIMER = 0x0f;
+export const FID_HOST_BEHAVIOR = 0x16;
+export const FID_SOFTWARE_PROGRESS_MARKER = 0x80;
 
 // ---- Values --------------------------------------------------------------------------------------------------
 
@@ -108,3 +112,22 @@ export const WRITE_ATOMICITY_RESERVED_MASK = 0xfffffffe;
 export const AEC_SMART_SHIFT = 0;
 export const AEC_SMART_WIDTH = 8;
 export const AEC_NAMESPACE_ATTRIBUTE = 1 << 8;
+
+/** Timestamp (0Eh): 8 bytes of data; milliseconds since 1970 in 48 bits, then Synch and Timestamp Origin. */
+export const TIMESTAMP_BYTES = 8;
+export const TIMESTAMP_MILLISECONDS_WIDTH = 48;
+export const TIMESTAMP_ATTRIBUTES = 6; // u8
+/** The clock may have stood still for a while. */
+export const TIMESTAMP_SYNCH = 1 << 0;
+export const TIMESTAMP_ORIGIN_SHIFT = 1;
+/** Counts from 0 at the last Controller Level Reset; counts from what Set Features said. */
+export const TIMESTAMP_ORIGIN_RESET = 0;
+export const TIMESTAMP_ORIGIN_SET = 1;
+
+/** Host Behavior Support (16h): 512 bytes of data. */
+export const HOST_BEHAVIOR_BYTES = 512;
+/** Advanced Command Retry Enable (ACRE): 0 or 1. */
+export const HOST_BEHAVIOR_ACRE = 0; // u8
+
+/** Software Progress Marker (80h): Pre-boot Software Load Count (PBSLC). */
+export const PROGRESS_RESERVED_MASK = 0xffffff00;

@@ -39,6 +39,14 @@ export const CNS_CSI_NAMESPACE = 0x05;
 export const CNS_CSI_CONTROLLER = 0x06;
 /** I/O Command Set Independent Identify Namespace. */
 export const CNS_INDEPENDENT_NAMESPACE = 0x08;
+/** Allocated Namespace ID list. */
+export const CNS_ALLOCATED_NAMESPACES = 0x10;
+/** Identify Namespace for an allocated NSID. */
+export const CNS_ALLOCATED_NAMESPACE = 0x11;
+/** Controllers that a namespace is attached to. */
+export const CNS_NAMESPACE_CONTROLLERS = 0x12;
+/** Controllers of the NVM subsystem. */
+export const CNS_CONTROLLERS = 0x13;
 /** I/O Command Set data structure: which combinations of command sets may be enabled. */
 export const CNS_COMMAND_SETS = 0x1c;
 
@@ -120,7 +128,7 @@ export const IDCTRL_AWUPF = 528; // u16: Atomic Write Unit Power Fail, zero-base
 export const IDCTRL_ICSVSCC = 530; // u8: I/O Command Set Vendor Specific Command Configuration
 export const IDCTRL_NWPC = 531; // u8: Namespace Write Protection Capabilities
 export const IDCTRL_ACWU = 532; // u16: Atomic Compare & Write Unit
-export const IDCTRL_CDFS = 534; // u16: Copy Descriptor Formats Supported
+export const IDCTRL_OCFS = 534; // u16: Optional Copy Formats Supported
 export const IDCTRL_SGLS = 536; // u32: SGL Support
 export const IDCTRL_MNAN = 540; // u32: Maximum Number of Allowed Namespaces
 export const IDCTRL_SUBNQN = 768; // 256 bytes: NVM Subsystem NVMe Qualified Name
@@ -151,12 +159,24 @@ export const VSCC_STANDARD_FORMAT = 1 << 0;
 /** SQES and CQES: minimum (bits 3:0) and maximum (bits 7:4) entry size as powers of two. */
 export const ENTRY_SIZE_MIN_SHIFT = 0;
 export const ENTRY_SIZE_MAX_SHIFT = 4;
+/** ONCS bit 0: Compare. */
+export const ONCS_COMPARE = 1 << 0;
+/** ONCS bit 1: Write Uncorrectable. */
+export const ONCS_WRITE_UNCORRECTABLE = 1 << 1;
 /** ONCS bit 2: Dataset Management. */
 export const ONCS_DATASET_MANAGEMENT = 1 << 2;
 /** ONCS bit 3: Write Zeroes. */
 export const ONCS_WRITE_ZEROES = 1 << 3;
 /** ONCS bit 4: Save (SV) in Set Features and Select (SEL) in Get Features may be other than 0. */
 export const ONCS_SAVE_AND_SELECT = 1 << 4;
+/** ONCS bit 6: Timestamp. */
+export const ONCS_TIMESTAMP = 1 << 6;
+/** ONCS bit 7: Verify. */
+export const ONCS_VERIFY = 1 << 7;
+/** ONCS bit 8: Copy. */
+export const ONCS_COPY = 1 << 8;
+/** OCFS bit 0: Copy Format 0. */
+export const OCFS_FORMAT_0 = 1 << 0;
 /** VWC bit 0: a volatile write cache is present. */
 export const VWC_PRESENT = 1 << 0;
 /** VWC bits 2:1: what Flush does with the broadcast NSID. */
@@ -201,9 +221,9 @@ export const IDNS_NPWA = 66; // u16: Namespace Preferred Write Alignment, zero-b
 export const IDNS_NPDG = 68; // u16: Namespace Preferred Deallocate Granularity, zero-based
 export const IDNS_NPDA = 70; // u16: Namespace Preferred Deallocate Alignment, zero-based
 export const IDNS_NOWS = 72; // u16: Namespace Optimal Write Size, zero-based
-export const IDNS_MSSRL = 74; // u16
-export const IDNS_MCL = 76; // u32
-export const IDNS_MSRC = 80; // u8
+export const IDNS_MSSRL = 74; // u16: Maximum Single Source Range Length, logical blocks
+export const IDNS_MCL = 76; // u32: Maximum Copy Length, logical blocks
+export const IDNS_MSRC = 80; // u8: Maximum Source Range Count, zero-based
 export const IDNS_ANAGRPID = 92; // u32
 export const IDNS_NSATTR = 99; // u8: Namespace Attributes
 export const IDNS_NVMSETID = 100; // u16
@@ -274,3 +294,8 @@ export const NSTAT_READY = 1 << 0;
 /** 512 vectors of 8 bytes, one for each combination; bit 0 of a vector is the NVM command set. */
 export const IOCS_VECTOR_BYTES = 8;
 export const IOCS_VECTOR_NVM = 1 << 0;
+
+// ---- Controller List (CNS 12h and 13h, Base 4.4.1) ------------------------------------------------------------
+
+export const CONTROLLER_LIST_COUNT = 0; // u16: number of identifiers
+export const CONTROLLER_LIST_FIRST = 2; // u16 each, ascending

@@ -37,6 +37,7 @@ export const LID_SUPPORTED_PAGES = 0x00;
 export const LID_ERROR = 0x01;
 export const LID_SMART = 0x02;
 export const LID_FIRMWARE_SLOT = 0x03;
+export const LID_CHANGED_NAMESPACES = 0x04;
 export const LID_EFFECTS = 0x05;
 export const LID_FEATURES = 0x12;
 export const LID_MI_EFFECTS = 0x13;
@@ -94,6 +95,10 @@ export const SMART_WARNING_READ_ONLY = 1 << 3;
 export const LOG_FIRMWARE_BYTES = 512;
 export const LOG_FIRMWARE_AFI = 0; // u8: Active Firmware Info: bits 2:0 the active slot
 export const LOG_FIRMWARE_FRS1 = 8; // 8 bytes: revision in slot 1
+
+// ---- Changed Namespace List (04h): up to 1,024 NSIDs, ascending, zeros behind them ----------------------------
+
+export const LOG_CHANGED_BYTES = 4096;
 
 // ---- Commands Supported and Effects (05h) --------------------------------------------------------------------
 

@@ -261,6 +261,8 @@ export const ADMIN_SET_FEATURES = 0x09;
 export const ADMIN_GET_FEATURES = 0x0a;
 /** Asynchronous Event Request, Base 5.2. */
 export const ADMIN_ASYNC_EVENT_REQUEST = 0x0c;
+/** Keep Alive, Base 5.18. */
+export const ADMIN_KEEP_ALIVE = 0x18;
 /** Doorbell Buffer Config, Base 5.11. */
 export const ADMIN_DOORBELL_BUFFER_CONFIG = 0x7c;
 
@@ -269,8 +271,12 @@ export const ADMIN_DOORBELL_BUFFER_CONFIG = 0x7c;
 export const NVM_FLUSH = 0x00;
 export const NVM_WRITE = 0x01;
 export const NVM_READ = 0x02;
+export const NVM_WRITE_UNCORRECTABLE = 0x04;
+export const NVM_COMPARE = 0x05;
 export const NVM_WRITE_ZEROES = 0x08;
 export const NVM_DATASET_MANAGEMENT = 0x09;
+export const NVM_VERIFY = 0x0c;
+export const NVM_COPY = 0x19;
 
 // ---- Fields of admin commands --------------------------------------------------------------------------------
 
@@ -324,6 +330,25 @@ export const READ_CDW13_RESERVED_MASK = 0xffffff00;
 export const WRITE_CDW12_RESERVED_MASK = 0x020f0000;
 export const WRITE_CDW13_RESERVED_MASK = 0x0000ff00;
 export const WRITE_ZEROES_CDW12_RESERVED_MASK = 0x00ff0000;
+/** Compare and Verify move no hints: CDW13 is reserved, and so are bits of CDW12 (NVM 3.2.1 and 3.2.5). */
+export const COMPARE_CDW12_RESERVED_MASK = 0x02ff0000;
+export const VERIFY_CDW12_RESERVED_MASK = 0x02ff0000;
+/** Write Uncorrectable: CDW12 has NLB alone (NVM 3.2.7). */
+export const WRITE_UNCORRECTABLE_CDW12_RESERVED_MASK = 0xffff0000;
+/** Copy, CDW12: Number of Ranges (NR), zero-based, Descriptor Format, Directive Type (NVM 3.2.2). */
+export const COPY_NR_Z_SHIFT = 0;
+export const COPY_NR_Z_WIDTH = 8;
+export const COPY_FORMAT_SHIFT = 8;
+export const COPY_FORMAT_WIDTH = 4;
+export const COPY_FORMAT_0 = 0;
+export const COPY_DTYPE_SHIFT = 20;
+export const COPY_DTYPE_WIDTH = 4;
+export const COPY_CDW12_RESERVED_MASK = 0x000f0000;
+export const COPY_CDW13_RESERVED_MASK = 0x0000ffff;
+/** A source range of format 0: starting LBA, number of logical blocks, tags that mean nothing here. */
+export const COPY_RANGE_BYTES = 32;
+export const COPY_RANGE_LBA = 8; // u64
+export const COPY_RANGE_NLB_Z = 16; // u16, zero-based
 /** Dataset Management, CDW10: Number of Ranges (NR), zero-based (NVM 3.2.3). */
 export const DSM_NR_Z_SHIFT = 0;
 export const DSM_NR_Z_WIDTH = 8;
@@ -379,6 +404,8 @@ export const STATUS_PRP_OFFSET_INVALID = 0x013;
 export const STATUS_ATOMIC_WRITE_EXCEEDED = 0x014;
 export const STATUS_OPERATION_DENIED = 0x015;
 export const STATUS_HOST_ID_INCONSISTENT = 0x018;
+export const STATUS_KEEP_ALIVE_EXPIRED = 0x019;
+export const STATUS_KEEP_ALIVE_INVALID = 0x01a;
 export const STATUS_NAMESPACE_WRITE_PROTECTED = 0x020;
 export const STATUS_COMMAND_INTERRUPTED = 0x021;
 export const STATUS_TRANSIENT_TRANSPORT_ERROR = 0x022;
@@ -411,4 +438,5 @@ export const STATUS_COMMAND_SIZE_LIMIT_EXCEEDED = 0x183;
 // Media and data integrity errors (Base, "Status Code – Media and Data Integrity Error Values").
 export const STATUS_WRITE_FAULT = 0x280;
 export const STATUS_UNRECOVERED_READ_ERROR = 0x281;
+export const STATUS_COMPARE_FAILURE = 0x285;
 export const STATUS_DEALLOCATED_BLOCK = 0x287;

@@ -6,6 +6,7 @@
 //   0x0200     512   Error Recovery of each namespace: TLER, u16 (feature 05h)
 //   0x0400     128   Interrupt Vector Configuration: one byte a vector, 1 = coalescing disabled (feature 09h)
 //   0x0480     128   pending asynchronous events: PENDING_EVENTS_MAX words, DW0 of their completions
+//   0x0500      64   changed namespaces: a bit each, and which of them a log page showed (log 04h)
 //   0x1000    4096   Error Information log: ERROR_LOG_ENTRIES entries, a ring
 
 import { CONTROLLER_BASE, CONTROLLER_SIZE, IO_QUEUE_PAIRS_MAX, NAMESPACE_COUNT } from '../abi/memory-map.ts';
@@ -34,6 +35,9 @@ export const CONTROLLER_RECORD_BYTES: u32 = 512;
 export const ERROR_RECOVERY_BASE: u32 = CONTROLLER_BASE + 0x200;
 export const VECTOR_CONFIG_BASE: u32 = CONTROLLER_BASE + 0x400;
 export const PENDING_EVENTS_BASE: u32 = CONTROLLER_BASE + 0x480;
+export const CHANGED_BASE: u32 = CONTROLLER_BASE + 0x500;
+export const CHANGED_BYTES: u32 = NAMESPACE_COUNT / 8;
+export const CHANGED_SHOWN_BASE: u32 = CHANGED_BASE + CHANGED_BYTES;
 export const ERROR_LOG_BASE: u32 = CONTROLLER_BASE + 0x1000;
 
 /** CC.EN is 0. */
@@ -99,23 +103,23 @@ export class ControllerRecord {
   featureWriteAtomicity: u32;
   /** Asynchronous Event Configuration (0Bh). */
   featureAsyncEvents: u32;
-  reserved1: u32;
+  /** Keep Alive Timer (0Fh): milliseconds, 0 = off. */
+  keepAliveTimeout: u32;
+  /** `now` when the present timeout began. */
+  keepAliveSince: u64;
+  /** Timestamp (0Eh): milliseconds when the count began, and the `now` of that moment. */
+  timestampBase: u64;
+  timestampSince: u64;
+  /** TIMESTAMP_ORIGIN_*; 1 when the clock has stood still since. */
+  timestampOrigin: u8;
+  timestampGap: u8;
+  /** Host Behavior Support (16h): ACRE. */
+  featureRetry: u8;
+  reserved1: u8;
+  reserved2: u32;
 
-  /** Errors since power-on: the count of the newest Error Information entry. */
-  errorCount: u64;
-  /** Units of 512 bytes that were read and written by the guest. */
-  unitsRead: u64;
-  unitsWritten: u64;
-  /** Commands completed. */
-  commandsRead: u64;
-  commandsWritten: u64;
-  /** Commands that the medium failed. */
-  mediaErrors: u64;
   /** Latest `now` of queue_poll, microseconds. */
   now: u64;
-  /** `now` when the present count of power-on time began, and the sum of those before, microseconds. */
-  powerOnSince: u64;
-  powerOnTime: u64;
 
   /** Records in the EVENT area since they were last taken, and those that found no room. */
   eventCount: u32;
@@ -148,9 +152,10 @@ export function controller(): ControllerRecord {
 if (offsetof<ControllerRecord>() > CONTROLLER_RECORD_BYTES)
   ERROR('ControllerRecord is larger than its place');
 if (offsetof<ControllerRecord>('aerSlot0') != 40) ERROR('AER slots are expected at byte 40');
-if (offsetof<ControllerRecord>('errorCount') % 8 != 0) ERROR('counters must be 8-byte aligned');
+if (offsetof<ControllerRecord>('now') % 8 != 0) ERROR('times must be 8-byte aligned');
 if (NAMESPACE_COUNT * 2 > 0x200) ERROR('Error Recovery table is too small');
 if (VECTOR_COUNT_MAX > 128) ERROR('vector table is too small');
+if (CHANGED_BYTES * 2 > 64) ERROR('the bits of changed namespaces are too many');
 if (PENDING_EVENTS_MAX * 4 > 128) ERROR('event queue is too small');
 if (ERROR_LOG_ENTRIES * LOG_ERROR_ENTRY_BYTES > 0x1000) ERROR('error log is too small');
 if (CONTROLLER_SIZE < 0x2000) ERROR('CONTROLLER area is too small');

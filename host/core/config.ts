@@ -1,5 +1,5 @@
 // Writes the configuration areas of a core: what the controller says of itself, and its namespaces. Values are the
-// operator's and were validated before; the core checks the ranges once more in `core_init`.
+// operator's and were validated before; the core checks the ranges once more in `core_init` and `namespace_update`.
 
 import {
   CONFIG_BASE,
@@ -40,6 +40,8 @@ export interface ControllerConfig {
 export interface NamespaceConfig {
   /** 1 to NAMESPACE_COUNT. */
   nsid: number;
+  /** False: the subsystem has it, this controller does not (Identify 10h and 11h show it). Default: true. */
+  attached?: boolean;
   /** Two or more controllers may be attached (NMIC bit 0). */
   shared: boolean;
   readOnly: boolean;
@@ -87,14 +89,23 @@ export function configWrite(
   textWrite(bytes, base + abi.CONFIG_FIRMWARE, config.firmware, 8, 0x20);
   textWrite(bytes, base + abi.CONFIG_SUBNQN, config.subnqn, 256, 0);
   bytes.fill(0, NAMESPACE_BASE, NAMESPACE_BASE + NAMESPACE_SIZE);
-  for (const namespace of namespaces) namespaceWrite(bytes, view, namespace);
+  for (const namespace of namespaces) {
+    namespaceWrite(bytes, view, NAMESPACE_BASE + (namespace.nsid - 1) * NAMESPACE_BYTES, namespace);
+  }
 }
 
-function namespaceWrite(bytes: Uint8Array, view: DataView, namespace: NamespaceConfig): void {
-  const base = NAMESPACE_BASE + (namespace.nsid - 1) * NAMESPACE_BYTES;
+/** Fills one namespace record; undefined: there is none. */
+export function namespaceWrite(
+  bytes: Uint8Array,
+  view: DataView,
+  base: number,
+  namespace: Omit<NamespaceConfig, 'nsid'> | undefined,
+): void {
+  bytes.fill(0, base, base + NAMESPACE_BYTES);
+  if (namespace === undefined) return;
   view.setUint32(
     base + abi.NAMESPACE_FLAGS,
-    abi.NAMESPACE_FLAG_ACTIVE |
+    (namespace.attached === false ? abi.NAMESPACE_FLAG_ALLOCATED : abi.NAMESPACE_FLAG_ACTIVE) |
       flag(namespace.shared, abi.NAMESPACE_FLAG_SHARED) |
       flag(namespace.readOnly, abi.NAMESPACE_FLAG_READ_ONLY) |
       flag(namespace.deallocate, abi.NAMESPACE_FLAG_DEALLOCATE) |

@@ -10,6 +10,8 @@ import {
   HEADER_BASE,
   INTERRUPT_BASE,
   INTERRUPT_COUNT,
+  NAMESPACE_MAILBOX_BASE,
+  PERSISTENT_BASE,
   REGION_MAILBOX_BASE,
   SLOT_COUNT,
   WINDOW_BASE_MIN,
@@ -21,7 +23,7 @@ import {
 import * as abi from '../../assembly/abi/records.ts';
 import { ABI_VERSION, IMAGE_MAGIC_HI, IMAGE_MAGIC_LO } from '../../assembly/abi/version.ts';
 import * as spec from '../../assembly/spec/nvme.ts';
-import { configWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
+import { configWrite, namespaceWrite, type ControllerConfig, type NamespaceConfig } from './config.ts';
 import { instantiate, loadModule, ModuleError, type Exports, type ModuleBuild } from './load.ts';
 import { CommandResult, EventRecord, RequestRecord } from './records.ts';
 
@@ -56,6 +58,7 @@ const EXPORTS = [
   'command_submit',
   'region_add',
   'region_remove',
+  'namespace_update',
   'window_filled',
   'queue_poll',
   'queue_arm',
@@ -152,6 +155,26 @@ export class Core {
   /** Writes the configuration; takes effect with `init`. */
   configure(config: ControllerConfig, namespaces: readonly NamespaceConfig[]): void {
     configWrite(this.bytes, this.view, config, namespaces);
+  }
+
+  /**
+   * From now on this is namespace `nsid`, undefined: none; the guest is told. NAMESPACE_*. Attach its storage before,
+   * detach it after; requests that were issued go on.
+   */
+  namespaceUpdate(nsid: number, namespace: Omit<NamespaceConfig, 'nsid'> | undefined): number {
+    namespaceWrite(this.bytes, this.view, NAMESPACE_MAILBOX_BASE, namespace);
+    return this.#call(() => this.#exports.namespace_update(nsid), abi.NAMESPACE_INVALID);
+  }
+
+  /** A copy of what outlives power: health counters and saved features (PERSISTENT_*). Any time after `init`. */
+  persistentSave(): Uint8Array {
+    return this.bytes.slice(PERSISTENT_BASE, PERSISTENT_BASE + abi.PERSISTENT_BYTES);
+  }
+
+  /** Puts a saved copy in place, before `init`, which drops what cannot be. */
+  persistentLoad(saved: Uint8Array): void {
+    this.bytes.fill(0, PERSISTENT_BASE, PERSISTENT_BASE + abi.PERSISTENT_BYTES);
+    this.bytes.set(saved.subarray(0, abi.PERSISTENT_BYTES), PERSISTENT_BASE);
   }
 
   /** Power-on with the configuration written before: INIT_*. Regions and windows start empty. */

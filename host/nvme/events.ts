@@ -19,6 +19,7 @@ const FAILURES = new Map<number, string>([
     'the admin queue lies in guest memory that is not shared: start QEMU with memory-backend-memfd,share=on',
   ],
   [abi.FAILED_BY_CALLER, 'taken out of service'],
+  [abi.FAILED_KEEP_ALIVE, 'the guest let its Keep Alive Timer expire'],
 ]);
 
 const LINES = new Map<number, Line>([

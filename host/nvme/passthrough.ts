@@ -178,9 +178,14 @@ export class Passthrough {
       case nvme.NVM_READ:
         return this.#blocks('out', entry);
       case nvme.NVM_WRITE:
+      case nvme.NVM_COMPARE:
         return this.#blocks('in', entry);
       case nvme.NVM_DATASET_MANAGEMENT:
         return { direction: 'in', bytes: (field(cdw10, nvme.DSM_NR_Z_WIDTH) + 1) * nvme.DSM_RANGE_BYTES };
+      case nvme.NVM_COPY: {
+        const ranges = field(entry.getUint32(nvme.SQE_CDW12, true), nvme.COPY_NR_Z_WIDTH) + 1;
+        return { direction: 'in', bytes: ranges * nvme.COPY_RANGE_BYTES };
+      }
       default:
         return { direction: 'none', bytes: 0 };
     }

@@ -27,6 +27,8 @@ export class Power {
   #setup: ControllerSetup;
   #config: ConfigSpace;
   #resumed = false;
+  /** Counters and saved features before a VMM brought its own. */
+  #persistent: Uint8Array | undefined;
 
   constructor(parts: PowerParts) {
     this.#parts = parts;
@@ -50,9 +52,11 @@ export class Power {
     this.#powerOn();
   }
 
-  /** What a client configured, or the state that it brought, is not the next one's. */
+  /**
+   * The VMM has gone, and with it the machine's power. What it configured, or the state that it brought, is not the next
+   * one's; the health log goes on.
+   */
   restore(): void {
-    if (this.#setup === this.#parts.setup && !this.#resumed) return;
     this.#setup = this.#parts.setup;
     this.#powerOn();
   }
@@ -76,6 +80,7 @@ export class Power {
     const saved = stateRead(fd, size);
     if (!(saved instanceof SavedState)) return saved;
     if (!isSameController(core, saved)) return 'configuration';
+    this.#persistent = core.persistentSave();
     this.#resumed = true;
     windows.clear();
     statePlace(core, saved);
@@ -91,8 +96,11 @@ export class Power {
   #powerOn(): void {
     const { core, windows } = this.#parts;
     const { config, namespaces } = this.#setup;
+    const persistent = this.#persistent ?? core.persistentSave();
+    this.#persistent = undefined;
     core.bytes.fill(0, HEADER_BASE, SEGMENT_BASE);
     core.configure(config, namespaces);
+    core.persistentLoad(persistent);
     const result = core.init();
     if (result !== INIT_OK && core.failure === undefined) {
       throw new Error(`the core refused its configuration (${result})`);

@@ -1,6 +1,6 @@
 // Names what became of requests: the addon tells errnos, the core wants BLOCK_* results, an operator wants both.
 
-import { BLOCK_OK } from '../../assembly/abi/records.ts';
+import { BLOCK_MISCOMPARE, BLOCK_OK } from '../../assembly/abi/records.ts';
 import { blockResultName, blockResultOfCompletion, errnoName } from '../block/errors.ts';
 import type { Core } from '../core/core.ts';
 import type { Log } from '../log/log.ts';
@@ -13,7 +13,8 @@ export function resultsName(core: Core, count: number, log: Log): number {
   let failed = 0;
   for (let index = 0; index < count; index++) {
     const seen = core.completionResult(index);
-    if (seen === BLOCK_OK) continue;
+    // That a Compare found a difference is its answer, and no failure of the storage.
+    if (seen === BLOCK_OK || seen === BLOCK_MISCOMPARE) continue;
     const result = blockResultOfCompletion(seen);
     core.completionResultSet(index, result);
     failed++;

@@ -5,6 +5,7 @@ import {
   CONFIG_FLAGS,
   CONFIG_FLAG_MULTI_CONTROLLER,
   NAMESPACE_FLAG_ACTIVE,
+  NAMESPACE_FLAG_ALLOCATED,
   NAMESPACE_FLAG_DEALLOCATE,
   NAMESPACE_FLAG_READ_ONLY,
   NAMESPACE_FLAG_SHARED,
@@ -12,12 +13,16 @@ import {
 } from '../../assembly/abi/records.ts';
 import {
   CNS_ACTIVE_NAMESPACES,
+  CNS_ALLOCATED_NAMESPACE,
+  CNS_ALLOCATED_NAMESPACES,
   CNS_COMMAND_SETS,
   CNS_CONTROLLER,
+  CNS_CONTROLLERS,
   CNS_CSI_CONTROLLER,
   CNS_CSI_NAMESPACE,
   CNS_INDEPENDENT_NAMESPACE,
   CNS_NAMESPACE,
+  CNS_NAMESPACE_CONTROLLERS,
   CNS_NAMESPACE_DESCRIPTORS,
   IDCTRL_ACL,
   IDCTRL_AERL,
@@ -38,6 +43,7 @@ import {
   IDCTRL_NN,
   IDCTRL_OACS,
   IDCTRL_OAES,
+  IDCTRL_OCFS,
   IDCTRL_ONCS,
   IDCTRL_SGLS,
   IDCTRL_SN,
@@ -57,6 +63,9 @@ import {
   IDNS_LBAF0,
   IDNS_NCAP,
   IDNS_NGUID,
+  IDNS_MCL,
+  IDNS_MSRC,
+  IDNS_MSSRL,
   IDNS_NLBAF,
   IDNS_NMIC,
   IDNS_NOWS,
@@ -130,7 +139,7 @@ describe('Identify Controller (01h)', () => {
     expect<u32>(data8(IDCTRL_CMIC)).toBe(0);
     expect<u32>(data8(IDCTRL_MDTS)).toBe(8);
     expect<u32>(data32(IDCTRL_VER)).toBe(0x00020000);
-    expect<u32>(data32(IDCTRL_OAES)).toBe(0);
+    expect<u32>(data32(IDCTRL_OAES)).toBe(1 << 8);
     expect<u32>(data8(IDCTRL_CNTRLTYPE)).toBe(1);
     expect<u32>(data16(IDCTRL_OACS)).toBe(1 << 8);
     expect<u32>(data8(IDCTRL_ACL)).toBe(3);
@@ -140,12 +149,13 @@ describe('Identify Controller (01h)', () => {
     expect<u32>(data8(IDCTRL_ELPE)).toBe(63);
     expect<u32>(data16(IDCTRL_WCTEMP)).toBe(343);
     expect<u32>(data16(IDCTRL_CCTEMP)).toBe(373);
-    expect<u32>(data16(IDCTRL_KAS)).toBe(0);
+    expect<u32>(data16(IDCTRL_KAS)).toBe(10);
     expect<u32>(data8(IDCTRL_SQES)).toBe(0x66);
     expect<u32>(data8(IDCTRL_CQES)).toBe(0x44);
     expect<u32>(data16(IDCTRL_MAXCMD)).toBe(48, '64 slots less the reserve of 16');
     expect<u32>(data32(IDCTRL_NN)).toBe(256);
-    expect<u32>(data16(IDCTRL_ONCS)).toBe(0x1c);
+    expect<u32>(data16(IDCTRL_ONCS)).toBe(0x1df);
+    expect<u32>(data16(IDCTRL_OCFS)).toBe(1);
     expect<u32>(data8(IDCTRL_VWC)).toBe(6, 'no cache, Flush takes the broadcast NSID');
     expect<u32>(data32(IDCTRL_SGLS)).toBe(0);
     expect<bool>(dataAll(2048, 2048, 0)).toBe(true);
@@ -180,6 +190,9 @@ describe('Identify Namespace (00h)', () => {
     expect<u64>(data64(IDNS_NVMCAP)).toBe(1048576);
     expect<u32>(data16(IDNS_NPWG)).toBe(0);
     expect<u32>(data8(IDNS_NSATTR)).toBe(0);
+    expect<u32>(data16(IDNS_MSSRL)).toBe(2048);
+    expect<u32>(data32(IDNS_MCL)).toBe(32768);
+    expect<u32>(data8(IDNS_MSRC)).toBe(127);
     expect<bool>(dataAll(IDNS_NGUID, 16, 0x11)).toBe(true);
     expect<bool>(dataAll(IDNS_EUI64, 8, 0x21)).toBe(true);
     expect<u32>(data32(IDNS_LBAF0)).toBe(9 << 16);
@@ -305,13 +318,66 @@ describe('I/O command sets (05h, 06h, 08h, 1Ch)', () => {
   });
 });
 
+describe('allocated namespaces and controllers (10h to 13h)', () => {
+  beforeEach(() => {
+    boot(FLAGS_1, FLAGS_3);
+    configFill();
+    namespaceFill(1, FLAGS_1, 9, 2048, 0);
+    namespaceFill(2, NAMESPACE_FLAG_ALLOCATED, 9, 64, 0);
+    powerOn();
+    enable();
+  });
+
+  test('the list and the data show what is not attached', () => {
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACES, 0)).toBe(0);
+    expect<u64>(data64(0)).toBe(0x0000000200000001);
+    expect<bool>(dataAll(8, 4088, 0)).toBe(true);
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACES, 1)).toBe(0);
+    expect<u64>(data64(0)).toBe(2);
+    expect<u32>(identify(CNS_ACTIVE_NAMESPACES, 0)).toBe(0);
+    expect<u64>(data64(0)).toBe(1);
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACE, 2)).toBe(0);
+    expect<u64>(data64(IDNS_NSZE)).toBe(64);
+    expect<u32>(identify(CNS_NAMESPACE, 2)).toBe(0);
+    expect<bool>(dataAll(0, 4096, 0)).toBe(true, 'not attached');
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACE, 3)).toBe(0);
+    expect<bool>(dataAll(0, 4096, 0)).toBe(true, 'not allocated');
+  });
+
+  test('wrong NSIDs', () => {
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACES, 0xfffffffe)).toBe(INVALID_NAMESPACE);
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACES, BROADCAST)).toBe(INVALID_NAMESPACE);
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACE, 0)).toBe(INVALID_NAMESPACE);
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACE, 257)).toBe(INVALID_NAMESPACE);
+    expect<u32>(identify(CNS_ALLOCATED_NAMESPACE, BROADCAST)).toBe(INVALID_NAMESPACE);
+    expect<u32>(identify(CNS_NAMESPACE_CONTROLLERS, 0)).toBe(INVALID_NAMESPACE);
+    expect<u32>(identify(CNS_NAMESPACE_CONTROLLERS, 257)).toBe(INVALID_NAMESPACE);
+    expect<u32>(identify(CNS_NAMESPACE_CONTROLLERS, BROADCAST)).toBe(INVALID_FIELD);
+  });
+
+  test('this controller, from its identifier on downwards', () => {
+    for (let first: u32 = 0; first <= 3; first++) {
+      expect<u32>(identify(CNS_CONTROLLERS | (first << 16), 0)).toBe(0);
+      expect<u32>(data32(0)).toBe(1 | (3 << 16));
+      expect<bool>(dataAll(4, 4092, 0)).toBe(true);
+      expect<u32>(identify(CNS_NAMESPACE_CONTROLLERS | (first << 16), 1)).toBe(0);
+      expect<u32>(data32(0)).toBe(1 | (3 << 16));
+    }
+    expect<u32>(identify(CNS_CONTROLLERS | (4 << 16), 0)).toBe(0);
+    expect<bool>(dataAll(0, 4096, 0)).toBe(true);
+    expect<u32>(identify(CNS_NAMESPACE_CONTROLLERS, 2)).toBe(0);
+    expect<bool>(dataAll(0, 4096, 0)).toBe(true, 'allocated, not attached');
+  });
+});
+
 describe('everything else', () => {
   beforeEach(() => boot(FLAGS_1, FLAGS_3));
 
   test('each other CNS is Invalid Field', () => {
     for (let cns: u32 = 0; cns < 256; cns++) {
       const known = cns <= 3 || cns == 5 || cns == 6 || cns == 8 || cns == 0x1c;
-      if (!known) expect<u32>(identify(cns | 0xffff0000, 1)).toBe(INVALID_FIELD);
+      if (!known && (cns < 0x10 || cns > 0x13))
+        expect<u32>(identify(cns | 0xffff0000, 1)).toBe(INVALID_FIELD);
     }
   });
 

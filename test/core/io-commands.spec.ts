@@ -6,19 +6,24 @@ import {
   BLOCK_CANCELED,
   BLOCK_MEDIUM_ERROR,
   BLOCK_MEMORY_FAULT,
+  BLOCK_MISCOMPARE,
   BLOCK_NOT_SUPPORTED,
   BLOCK_NO_SPACE,
   BLOCK_OK,
   BLOCK_OUT_OF_RANGE,
   BLOCK_READ_ONLY,
+  BLOCK_SOURCE_ERROR,
   NAMESPACE_FLAG_ACTIVE,
   NAMESPACE_FLAG_DEALLOCATE,
   NAMESPACE_FLAG_READ_ONLY,
   NAMESPACE_FLAG_VOLATILE_CACHE,
+  OPERATION_COMPARE,
+  OPERATION_COPY,
   OPERATION_COPY_IN,
   OPERATION_DEALLOCATE,
   OPERATION_FLUSH,
   OPERATION_READ,
+  OPERATION_VERIFY,
   OPERATION_WRITE,
   OPERATION_WRITE_ZEROES,
   REQUEST_FLAG_DEALLOCATE,
@@ -26,11 +31,7 @@ import {
 } from '../../assembly/abi/records.ts';
 import { blockStatus } from '../../assembly/command/block-result.ts';
 import { completionsPost } from '../../assembly/controller/dispatch.ts';
-import { doorbellWrite, queuePoll } from '../../assembly/controller/poll.ts';
-import { requestsTake } from '../../assembly/queue/requests.ts';
 import {
-  ADMIN_CREATE_IO_CQ,
-  ADMIN_CREATE_IO_SQ,
   ADMIN_SET_FEATURES,
   NSID_BROADCAST,
   NVM_DATASET_MANAGEMENT,
@@ -40,12 +41,11 @@ import {
   NVM_WRITE_ZEROES,
   SQE_CDW10,
   SQE_CDW11,
-  SQE_CDW12,
-  SQE_NSID,
   SQE_PRP1,
   SQE_PRP2,
   STATUS_ABORT_REQUESTED,
   STATUS_CAPACITY_EXCEEDED,
+  STATUS_COMPARE_FAILURE,
   STATUS_DATA_TRANSFER_ERROR,
   STATUS_DNR,
   STATUS_INTERNAL_ERROR,
@@ -58,92 +58,17 @@ import {
   STATUS_UNRECOVERED_READ_ERROR,
   STATUS_WRITE_FAULT,
 } from '../../assembly/spec/nvme.ts';
-import { CompletionQueue, SubmissionQueue } from '../../assembly/wire/queue.ts';
+import { CompletionQueue } from '../../assembly/wire/queue.ts';
 import { Completion, Request, Segment } from '../../assembly/wire/request.ts';
-import { boot, command, DATA, MEMORY, reap, sqe, submit } from './support/machine.ts';
+import { answer, entry, io, ISSUED, ioWithBit, run, start } from './support/io.ts';
+import { command, DATA, reap } from './support/machine.ts';
 
-const CQ: u32 = 0x40000;
-const SQ: u32 = 0x50000;
 const INVALID_FIELD: u32 = STATUS_INVALID_FIELD | STATUS_DNR;
 const INVALID_NAMESPACE: u32 = STATUS_INVALID_NAMESPACE | STATUS_DNR;
 const OUT_OF_RANGE: u32 = STATUS_LBA_OUT_OF_RANGE | STATUS_DNR;
 const PROTECTED: u32 = STATUS_NAMESPACE_WRITE_PROTECTED | STATUS_DNR;
-/** `run`: the command has not completed: a request was taken. */
-const ISSUED: u32 = 0xffffffff;
 const FUA: u32 = 1 << 30;
 const ALL: u32 = NAMESPACE_FLAG_ACTIVE | NAMESPACE_FLAG_DEALLOCATE | NAMESPACE_FLAG_VOLATILE_CACHE;
-
-function start(flags1: u32, flags3: u32): void {
-  boot(flags1, flags3);
-  const create = sqe(ADMIN_CREATE_IO_CQ);
-  store<u64>(create, CQ, SQE_PRP1);
-  store<u32>(create, 1 | (63 << 16), SQE_CDW10);
-  store<u32>(create, 3 | (1 << 16), SQE_CDW11);
-  submit();
-  assert(reap() == 0);
-  const pair = sqe(ADMIN_CREATE_IO_SQ);
-  store<u64>(pair, SQ, SQE_PRP1);
-  store<u32>(pair, 1 | (63 << 16), SQE_CDW10);
-  store<u32>(pair, 1 | (1 << 16), SQE_CDW11);
-  submit();
-  assert(reap() == 0);
-}
-
-/** The next entry of queue 1, cleared, with PRP1 and PRP2 in two pages. */
-function entry(opcode: u32, nsid: u32, slba: u64, cdw12: u32): usize {
-  const at = <usize>MEMORY + SQ + SubmissionQueue.at(1).tail * 64;
-  memory.fill(at, 0, 64);
-  store<u8>(at, <u8>opcode);
-  store<u32>(at, nsid, SQE_NSID);
-  store<u64>(at, DATA, SQE_PRP1);
-  store<u64>(at, DATA + 0x4000, SQE_PRP2);
-  store<u64>(at, slba, SQE_CDW10);
-  store<u32>(at, cdw12, SQE_CDW12);
-  return at;
-}
-
-/** Rings for the entry: the status of its completion, or ISSUED with the request in the ring. */
-function run(): u32 {
-  doorbellWrite(0x1008, (SubmissionQueue.at(1).tail + 1) % 64);
-  queuePoll(8, 0);
-  return completed();
-}
-
-/** Consumes one completion of queue 1, or takes the request. */
-function completed(): u32 {
-  const cq = CompletionQueue.at(1);
-  if (cq.head == <u32>cq.tail) {
-    assert(requestsTake() == 1);
-    return ISSUED;
-  }
-  const status: u32 = load<u16>(<usize>MEMORY + CQ + cq.head * 16, 14) >> 1;
-  doorbellWrite(0x100c, (cq.head + 1) % 64);
-  return status;
-}
-
-/** Hands the request back with a result; then as `completed`. */
-function answer(blockResult: u32): u32 {
-  Completion.at(0).slot = Request.at(0).slot;
-  Completion.at(0).result = blockResult;
-  completionsPost(1);
-  return completed();
-}
-
-function io(opcode: u32, nsid: u32, slba: u64, cdw12: u32): u32 {
-  entry(opcode, nsid, slba, cdw12);
-  const status = run();
-  if (status == ISSUED) assert(answer(BLOCK_OK) == 0);
-  return status;
-}
-
-/** The same with one bit set somewhere. */
-function ioWithBit(opcode: u32, dword: u32, bit: u32): u32 {
-  const at = entry(opcode, 1, 0, 0) + dword * 4;
-  store<u32>(at, load<u32>(at) ^ (1 << bit));
-  const status = run();
-  if (status == ISSUED) assert(answer(BLOCK_OK) == 0);
-  return status;
-}
 
 /** Dataset Management with `count` ranges of (LBA, blocks) from DATA: the first status. */
 function deallocate(nsid: u32, count: u32): u32 {
@@ -240,7 +165,8 @@ describe('Read and Write', () => {
 
   it('Invalid Opcode: each one without a handler', () => {
     for (let opcode: u32 = 0; opcode < 256; opcode++) {
-      if (opcode < 3 || opcode == 8 || opcode == 9) continue;
+      const known = opcode < 3 || opcode == 4 || opcode == 5 || opcode == 8 || opcode == 9;
+      if (known || opcode == 0x0c || opcode == 0x19) continue;
       expect(io(opcode, 1, 0, 0)).toBe(STATUS_INVALID_OPCODE | STATUS_DNR);
     }
   });
@@ -420,7 +346,12 @@ describe('results of requests', () => {
     expect(blockStatus(BLOCK_NOT_SUPPORTED, OPERATION_FLUSH)).toBe(STATUS_INTERNAL_ERROR | STATUS_DNR);
     expect(blockStatus(BLOCK_CANCELED, OPERATION_READ)).toBe(STATUS_ABORT_REQUESTED);
     expect(blockStatus(BLOCK_BUSY, OPERATION_READ)).toBe(STATUS_NAMESPACE_NOT_READY);
-    for (let unknown: u32 = 9; unknown < 300; unknown++) {
+    expect(blockStatus(BLOCK_MISCOMPARE, OPERATION_COMPARE)).toBe(STATUS_COMPARE_FAILURE | STATUS_DNR);
+    expect(blockStatus(BLOCK_MEDIUM_ERROR, OPERATION_COMPARE)).toBe(STATUS_UNRECOVERED_READ_ERROR);
+    expect(blockStatus(BLOCK_MEDIUM_ERROR, OPERATION_VERIFY)).toBe(STATUS_UNRECOVERED_READ_ERROR);
+    expect(blockStatus(BLOCK_MEDIUM_ERROR, OPERATION_COPY)).toBe(STATUS_WRITE_FAULT);
+    expect(blockStatus(BLOCK_SOURCE_ERROR, OPERATION_COPY)).toBe(STATUS_UNRECOVERED_READ_ERROR);
+    for (let unknown: u32 = 11; unknown < 300; unknown++) {
       expect(blockStatus(unknown, OPERATION_READ)).toBe(STATUS_INTERNAL_ERROR);
     }
   });

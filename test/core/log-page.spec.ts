@@ -58,8 +58,8 @@ const INVALID_FIELD: u32 = STATUS_INVALID_FIELD | STATUS_DNR;
 const INVALID_NAMESPACE: u32 = STATUS_INVALID_NAMESPACE | STATUS_DNR;
 const INVALID_LOG_PAGE: u32 = STATUS_INVALID_LOG_PAGE | STATUS_DNR;
 const BROADCAST: u32 = 0xffffffff;
-const PAGES: u32[] = [0x00, 0x01, 0x02, 0x03, 0x05, 0x12, 0x13];
-const SIZES: u32[] = [1024, 4096, 512, 512, 4096, 1024, 4096];
+const PAGES: u32[] = [0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x12, 0x13];
+const SIZES: u32[] = [1024, 4096, 512, 512, 4096, 4096, 1024, 4096];
 
 /** Reads `bytes` bytes (a multiple of 4) of a page from `offset`. */
 function log(lid: u32, bytes: u32, offset: u64 = 0, nsid: u32 = BROADCAST): u32 {
@@ -161,9 +161,9 @@ describe('pages', () => {
   });
 
   test('Commands Supported and Effects (05h) lists exactly what is executed', () => {
-    const admin: u32[] = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 0x7c];
-    const plain: u32[] = [0, 2];
-    const changing: u32[] = [1, 8, 9];
+    const admin: u32[] = [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 0x18, 0x7c];
+    const plain: u32[] = [0, 2, 5, 12];
+    const changing: u32[] = [1, 4, 8, 9, 0x19];
     expect<u32>(log(5, 4096)).toBe(0);
     for (let opcode: u32 = 0; opcode < 256; opcode++) {
       expect<u32>(data32(opcode * 4)).toBe(admin.includes(opcode) ? 0x00200001 : 0);
@@ -179,7 +179,8 @@ describe('pages', () => {
   test('Feature Identifiers Supported and Effects (12h), and none of NVMe-MI (13h)', () => {
     expect<u32>(log(0x12, 1024)).toBe(0);
     for (let fid: u32 = 0; fid < 256; fid++) {
-      const known = fid == 1 || fid == 2 || (fid >= 4 && fid <= 11);
+      const early = fid == 1 || fid == 2 || (fid >= 4 && fid <= 11) || fid == 14 || fid == 15;
+      const known = early || fid == 0x16 || fid == 0x80;
       expect<u32>(data32(fid * 4)).toBe(fid == 5 ? 0x00100001 : known ? 0x00200001 : 0);
     }
     expect<u32>(log(0x13, 4096)).toBe(0);

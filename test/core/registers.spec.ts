@@ -119,7 +119,7 @@ describe('configuration', () => {
 
   test('each namespace field out of range is refused', () => {
     configFill();
-    namespaceFill(256, NAMESPACE_FLAG_ACTIVE | (1 << 5), 9, 2048, 0);
+    namespaceFill(256, NAMESPACE_FLAG_ACTIVE | (1 << 6), 9, 2048, 0);
     expect<u32>(powerOn()).toBe(INIT_NAMESPACE_INVALID, 'flags');
     namespaceFill(256, NAMESPACE_FLAG_VOLATILE_CACHE, 9, 2048, 0);
     expect<u32>(powerOn()).toBe(INIT_NAMESPACE_INVALID, 'inactive with flags');

@@ -71,6 +71,10 @@ const OPERATIONS: Record<number, string> = {
   [abi.OPERATION_DEALLOCATE]: 'deallocate',
   [abi.OPERATION_COPY_OUT]: 'copy-out',
   [abi.OPERATION_COPY_IN]: 'copy-in',
+  [abi.OPERATION_COMPARE]: 'compare',
+  [abi.OPERATION_VERIFY]: 'verify',
+  [abi.OPERATION_COPY]: 'copy',
+  [abi.OPERATION_WRITE_UNCORRECTABLE]: 'write-uncorrectable',
 };
 
 const EVENTS: Record<number, string> = {
@@ -170,14 +174,14 @@ class Player {
   #request(request: Request): void {
     const { operation, flags, nsid, offset, length, segments } = request;
     const name = OPERATIONS[operation] ?? `operation ${operation}`;
-    const copies = operation >= abi.OPERATION_COPY_OUT;
+    const copies = operation === abi.OPERATION_COPY_OUT || operation === abi.OPERATION_COPY_IN;
     const fua = (flags & abi.REQUEST_FLAG_FUA) !== 0 ? ' fua' : '';
     const free = (flags & abi.REQUEST_FLAG_DEALLOCATE) !== 0 ? ' deallocate' : '';
     const where = copies ? '' : ` nsid=${hex(nsid)} offset=${hex(offset)}`;
     this.#log.push(`${name}${where} length=${hex(length)}${fua}${free}`);
     const { base, options } = this.#guest.memory;
     for (const segment of segments) {
-      const ranges = operation === abi.OPERATION_DEALLOCATE;
+      const ranges = operation === abi.OPERATION_DEALLOCATE || operation === abi.OPERATION_COPY;
       const address = ranges ? segment.address : segment.address - base + options.address;
       this.#log.push(`  ${hex(address)} + ${hex(segment.length)}`);
     }

@@ -45,9 +45,18 @@ function toGuest(operation: number): boolean {
   return operation === abi.OPERATION_READ || operation === abi.OPERATION_COPY_OUT;
 }
 
+/** Operations whose segments are guest memory. */
+const MOVES = [
+  abi.OPERATION_READ,
+  abi.OPERATION_WRITE,
+  abi.OPERATION_COMPARE,
+  abi.OPERATION_COPY_OUT,
+  abi.OPERATION_COPY_IN,
+];
+
 /** Asserts that each segment lies in one mapped region that allows this direction, and that none could be merged. */
 export function segmentsCheck(request: Request, regions: readonly CoreRegion[]): void {
-  if (request.operation === abi.OPERATION_DEALLOCATE) return;
+  if (request.operation === abi.OPERATION_DEALLOCATE || request.operation === abi.OPERATION_COPY) return;
   let total = 0;
   let last: { end: number; region: CoreRegion } | undefined;
   for (const { address, length } of request.segments) {
@@ -65,7 +74,7 @@ export function segmentsCheck(request: Request, regions: readonly CoreRegion[]):
     last = { end: address + length, region };
     total += length;
   }
-  const moves = request.operation <= abi.OPERATION_WRITE || request.operation >= abi.OPERATION_COPY_OUT;
+  const moves = MOVES.includes(request.operation);
   if (moves) assert.equal(total, request.length, 'segments do not add up to the length');
 }
 
@@ -96,14 +105,26 @@ export class ModelDisk {
       case abi.OPERATION_READ:
       case abi.OPERATION_WRITE:
         return this.#transfer(request, guest);
+      case abi.OPERATION_COMPARE:
+        return this.#compare(request, guest);
+      case abi.OPERATION_VERIFY:
+        return this.#readable(request.nsid, request.offset, request.length)
+          ? abi.BLOCK_OK
+          : abi.BLOCK_MEDIUM_ERROR;
+      case abi.OPERATION_COPY:
+        return this.#copy(request);
+      case abi.OPERATION_WRITE_UNCORRECTABLE:
+        this.#range(request.nsid, request.offset, request.length);
+        this.#lost(request.nsid).push([request.offset, request.offset + request.length]);
+        return abi.BLOCK_OK;
       case abi.OPERATION_FLUSH:
         this.namespace(request.nsid);
         return abi.BLOCK_OK;
       case abi.OPERATION_WRITE_ZEROES:
-        this.#range(request.nsid, request.offset, request.length).fill(0);
+        this.#heal(request.nsid, request.offset, request.length).fill(0);
         return abi.BLOCK_OK;
       case abi.OPERATION_DEALLOCATE:
-        for (const range of request.segments) this.#range(request.nsid, range.address, range.length).fill(0);
+        for (const { address, length } of request.segments) this.#heal(request.nsid, address, length).fill(0);
         return abi.BLOCK_OK;
       case abi.OPERATION_COPY_OUT:
       case abi.OPERATION_COPY_IN:
@@ -112,6 +133,56 @@ export class ModelDisk {
       default:
         throw new assert.AssertionError({ message: `operation ${request.operation} is unknown` });
     }
+  }
+
+  #compare(request: Request, guest: Uint8Array): number {
+    const { bytes } = this.namespace(request.nsid);
+    assert.ok(request.offset + request.length <= bytes.length, 'a comparison beyond the namespace');
+    if (!this.#readable(request.nsid, request.offset, request.length)) return abi.BLOCK_MEDIUM_ERROR;
+    let at = request.offset;
+    for (const { address, length } of request.segments) {
+      const same = Buffer.compare(guest.subarray(address, address + length), bytes.subarray(at, at + length));
+      if (same !== 0) return abi.BLOCK_MISCOMPARE;
+      at += length;
+    }
+    return abi.BLOCK_OK;
+  }
+
+  #copy({ nsid, offset, length, segments }: Request): number {
+    const [source] = segments;
+    assert.ok(source !== undefined && segments.length === 1 && source.length === length);
+    const { bytes } = this.namespace(nsid);
+    assert.ok(source.address + length <= bytes.length, 'a copy from beyond the namespace');
+    if (!this.#readable(nsid, source.address, length)) return abi.BLOCK_SOURCE_ERROR;
+    this.#heal(nsid, offset, length).set(bytes.slice(source.address, source.address + length));
+    return abi.BLOCK_OK;
+  }
+
+  /** Ranges that cannot be read, [begin, end). */
+  readonly #uncorrectable = new Map<number, [number, number][]>();
+
+  #lost(nsid: number): [number, number][] {
+    const ranges = this.#uncorrectable.get(nsid) ?? [];
+    this.#uncorrectable.set(nsid, ranges);
+    return ranges;
+  }
+
+  #readable(nsid: number, offset: number, length: number): boolean {
+    return !this.#lost(nsid).some(([begin, end]) => begin < offset + length && offset < end);
+  }
+
+  /** The range, which is about to be written. */
+  #heal(nsid: number, offset: number, length: number): Uint8Array {
+    const bytes = this.#range(nsid, offset, length);
+    const left = this.#lost(nsid).flatMap(([begin, end]): [number, number][] => [
+      [begin, Math.min(end, offset)],
+      [Math.max(begin, offset + length), end],
+    ]);
+    this.#uncorrectable.set(
+      nsid,
+      left.filter(([begin, end]) => begin < end),
+    );
+    return bytes;
   }
 
   #range(nsid: number, offset: number, length: number): Uint8Array {
@@ -124,6 +195,8 @@ export class ModelDisk {
   #transfer(request: Request, guest: Uint8Array): number {
     const { bytes, readOnly } = this.namespace(request.nsid);
     assert.ok(request.offset + request.length <= bytes.length, 'a transfer beyond the namespace');
+    if (request.operation === abi.OPERATION_WRITE) this.#heal(request.nsid, request.offset, request.length);
+    else if (!this.#readable(request.nsid, request.offset, request.length)) return abi.BLOCK_MEDIUM_ERROR;
     let at = request.offset;
     for (const { address, length } of request.segments) {
       const memory = guest.subarray(address, address + length);
