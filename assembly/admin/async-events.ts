@@ -32,7 +32,7 @@ if (AEN_TYPE_COUNT > 4) ERROR('ControllerRecord.eventLid has room for four types
 /** Reports an event (AEN_TYPE_*, AEN_*, LID_*) as soon as the guest has a request outstanding and its type is open. */
 export function asyncEventPost(type: u32, info: u32, lid: u32): void {
   const c = controller();
-  const result = (type << AEN_TYPE_SHIFT) | (info << AEN_INFO_SHIFT) | (lid << AEN_LID_SHIFT);
+  const result = eventResult(type, info, lid);
   for (let i: u32 = 0; i < <u32>c.pendingEventCount; i++) {
     if (load<u32>(pendingAt(i)) == result) return;
   }
@@ -41,6 +41,22 @@ export function asyncEventPost(type: u32, info: u32, lid: u32): void {
   c.pendingEventCount += 1;
   if (type == <u32>AEN_TYPE_ERROR) errorLogAddEvent(eventStatus(info));
   deliver(c);
+}
+
+/** The guest has learnt of it meanwhile: an event that was not reported yet need not be. */
+export function asyncEventDrop(type: u32, info: u32, lid: u32): void {
+  const c = controller();
+  const result = eventResult(type, info, lid);
+  for (let i: u32 = 0; i < <u32>c.pendingEventCount; i++) {
+    if (load<u32>(pendingAt(i)) != result) continue;
+    pendingRemove(c, i);
+    return;
+  }
+}
+
+/** DW0 of the completion. */
+function eventResult(type: u32, info: u32, lid: u32): u32 {
+  return (type << AEN_TYPE_SHIFT) | (info << AEN_INFO_SHIFT) | (lid << AEN_LID_SHIFT);
 }
 
 /** What the log page says of an error that belongs to no command: the status that comes nearest. */
@@ -60,9 +76,7 @@ export function asyncEventTake(): i64 {
     const result = load<u32>(pendingAt(i));
     const type = (result >> AEN_TYPE_SHIFT) & ((1 << AEN_TYPE_WIDTH) - 1);
     if (((<u32>c.eventMask) & ((<u32>1) << type)) != 0) continue;
-    const last = <u32>c.pendingEventCount - 1;
-    memory.copy(pendingAt(i), pendingAt(i + 1), <usize>(last - i) * 4);
-    c.pendingEventCount = <u8>last;
+    pendingRemove(c, i);
     c.eventMask |= <u8>((<u32>1) << type);
     store<u8>(lidAt(c, type), <u8>(result >> AEN_LID_SHIFT));
     return result;
@@ -117,6 +131,12 @@ function deliver(c: ControllerRecord): void {
     slot.result = <u32>result;
     parkedComplete(slot);
   }
+}
+
+function pendingRemove(c: ControllerRecord, index: u32): void {
+  const last = <u32>c.pendingEventCount - 1;
+  memory.copy(pendingAt(index), pendingAt(index + 1), <usize>(last - index) * 4);
+  c.pendingEventCount = <u8>last;
 }
 
 function aerRemove(c: ControllerRecord, index: u32): void {

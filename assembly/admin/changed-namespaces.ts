@@ -11,7 +11,7 @@ import {
   LOG_CHANGED_BYTES,
 } from '../spec/nvme-logs.ts';
 import { CHANGED_BASE, CHANGED_SHOWN_BASE, CHANGED_BYTES, controller } from '../wire/controller.ts';
-import { asyncEventPost } from './async-events.ts';
+import { asyncEventDrop, asyncEventPost } from './async-events.ts';
 
 if (NAMESPACE_COUNT * 4 > LOG_CHANGED_BYTES) ERROR('every namespace must fit the list');
 
@@ -46,12 +46,13 @@ export function changedFill(at: usize): void {
   memory.copy(CHANGED_SHOWN_BASE, CHANGED_BASE, CHANGED_BYTES);
 }
 
-/** A page has reached the guest, which wants no more of it: what it showed is no news any more. */
+/** A page has reached the guest, which wants no more of it: what it showed is no news any more, nor is its event. */
 export function changedClear(): void {
   for (let at: u32 = 0; at < CHANGED_BYTES; at++) {
     store<u8>(CHANGED_BASE + at, load<u8>(CHANGED_BASE + at) & ~load<u8>(CHANGED_SHOWN_BASE + at));
     store<u8>(CHANGED_SHOWN_BASE + at, 0);
   }
+  asyncEventDrop(AEN_TYPE_NOTICE, AEN_NOTICE_NAMESPACE_ATTRIBUTE, LID_CHANGED_NAMESPACES);
 }
 
 /** A reset: the guest will look at every namespace. */

@@ -73,6 +73,12 @@ function completed(): u32 {
   return status;
 }
 
+/** Dword 0 of the completion that was consumed last. */
+export function resultOf(): u32 {
+  const head: u32 = CompletionQueue.at(1).head;
+  return load<u32>(<usize>MEMORY + CQ + ((head + 63) % 64) * 16);
+}
+
 /** Hands the request back with a result; then as `completed`. */
 export function answer(blockResult: u32): u32 {
   Completion.at(0).slot = Request.at(0).slot;

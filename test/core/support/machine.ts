@@ -120,6 +120,7 @@ const PHASE: usize = 8;
 const CID: usize = 12;
 const RESULT: usize = 16;
 const PAGE: usize = 20;
+const NOW: usize = 24;
 
 /** Writes a configuration that core_init accepts: 4 queue pairs of 64 entries, 64 slots. */
 export function configFill(): void {
@@ -183,6 +184,11 @@ function memoryShow(): void {
   windowFilled(1, 1);
 }
 
+/** The caller's clock, microseconds, for polls from now on; 0 again after `enable`. */
+export function timeSet(now: u64): void {
+  store<u64>(GUEST, now, NOW);
+}
+
 /** From now on the guest's doorbells are stores into the page at this address, and kicks; 0: calls. */
 export function pageUse(address: u32): void {
   store<u32>(GUEST, address, PAGE);
@@ -243,7 +249,7 @@ export function submit(): void {
 /** Rings the admin queue's tail doorbell; nobody executes what the core then wants. */
 export function submitOnly(): void {
   ring();
-  queuePoll(32, 0);
+  queuePoll(32, load<u64>(GUEST, NOW));
 }
 
 function ring(): void {
@@ -256,7 +262,7 @@ function ring(): void {
 export function work(): void {
   let done: u32;
   do {
-    queuePoll(32, 0);
+    queuePoll(32, load<u64>(GUEST, NOW));
     const count = requestsTake();
     done = 0;
     for (let i: u32 = 0; i < count; i++) {
@@ -269,7 +275,7 @@ export function work(): void {
     }
     completionsPost(done);
   } while (done != 0);
-  queuePoll(32, 0);
+  queuePoll(32, load<u64>(GUEST, NOW));
 }
 
 function copy(request: usize): bool {
