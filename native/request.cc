@@ -52,8 +52,7 @@ std::uint32_t takeRequest(const CoreMemory& core, std::uint32_t index, Request& 
   request.heals = false;
 
   if (request.operation == abi::OPERATION_FLUSH || request.operation == abi::OPERATION_WRITE_ZEROES ||
-      request.operation == abi::OPERATION_VERIFY ||
-      request.operation == abi::OPERATION_WRITE_UNCORRECTABLE) {
+      request.operation == abi::OPERATION_VERIFY || request.operation == abi::OPERATION_WRITE_UNCORRECTABLE) {
     request.segmentCount = 0;
     return abi::BLOCK_OK;
   }

@@ -70,8 +70,8 @@ void RamStorage::start(Request& request, Uring& uring) {
     break;
   case abi::OPERATION_COMPARE: {
     bool same = false;
-    survived = request.controller->survives(
-        [&] { same = request.matches(memory_->base + at, request.length); });
+    survived =
+        request.controller->survives([&] { same = request.matches(memory_->base + at, request.length); });
     if (survived && !same) return uring.finish(request, abi::BLOCK_MISCOMPARE);
     break;
   }

@@ -1,5 +1,6 @@
-// What reads a file for itself and not for the guest: Compare, Verify and Copy. They go on piece by piece through one
-// bounce buffer, so that neither a large request nor many of them take much memory; O_DIRECT is content with it.
+// What reads a file for itself and not for the guest: Compare, Verify and Copy. They go on piece by piece
+// through one bounce buffer, so that neither a large request nor many of them take much memory; O_DIRECT is
+// content with it.
 //
 //   scan -> (read) -> scanned -> Compare: compare with the segments ──┐
 //    ^                           Verify: nothing ─────────────────────┤
@@ -36,8 +37,7 @@ void FileStorage::scan(Request& request, Uring& uring) {
   }
   const bool copies = request.operation == abi::OPERATION_COPY;
   const auto bytes = static_cast<unsigned>(std::min(request.length - request.done, request.bounceBytes));
-  const std::uint64_t at =
-      copies ? options_.offset + request.source() + request.done : position(request);
+  const std::uint64_t at = copies ? options_.offset + request.source() + request.done : position(request);
   request.stage = Stage::SCAN;
   uring.queue(request,
               [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, options_.fd, request.bounce, bytes, at); });

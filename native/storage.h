@@ -89,7 +89,6 @@ struct FileOptions {
 /** A stretch of a file (or block device), by io_uring. */
 class FileStorage final : public Storage {
  public:
-  /** Throws what fstat says. */
   FileStorage(std::uint64_t length, bool readOnly, const FileOptions& options)
       : Storage(length, readOnly), options_(options) {
     shareMarks(uncorrectableOf(options.fd), options.offset);

@@ -61,8 +61,9 @@ bool Uncorrectable::touches(std::uint64_t begin, std::uint64_t end) const {
 std::shared_ptr<Uncorrectable> uncorrectableOf(int fd) {
   static std::mutex mutex;
   static std::map<FileKey, std::weak_ptr<Uncorrectable>> files;
-  struct stat info{};
-  if (fstat(fd, &info) != 0) fail("fstat");
+  struct stat info {};
+  // A descriptor that is none fails at its first request.
+  if (fstat(fd, &info) != 0) return std::make_shared<Uncorrectable>();
   const bool isDevice = S_ISBLK(info.st_mode);
   const FileKey key{isDevice, isDevice ? info.st_rdev : info.st_dev, isDevice ? 0 : info.st_ino};
   const std::lock_guard lock(mutex);

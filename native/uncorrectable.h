@@ -1,6 +1,7 @@
-// Blocks that Write Uncorrectable has marked: they cannot be read until they are written again. The marks belong to the
-// stored bytes, not to a controller: every storage on the same file, block device or RAM disk sees the same ones, from
-// any thread. They live as long as one of those storages does; no file system could keep them.
+// Blocks that Write Uncorrectable has marked: they cannot be read until they are written again. The marks
+// belong to the stored bytes, not to a controller: every storage on the same file, block device or RAM disk
+// sees the same ones, from any thread. They live as long as one of those storages does; no file system could
+// keep them.
 #pragma once
 
 #include <atomic>
@@ -28,7 +29,7 @@ class Uncorrectable {
   std::atomic<bool> any_{false};
 };
 
-/** The marks of an open file or block device. Throws what fstat says. */
+/** The marks of an open file or block device. */
 std::shared_ptr<Uncorrectable> uncorrectableOf(int fd);
 
 } // namespace doorbell

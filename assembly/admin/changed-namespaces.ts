@@ -18,7 +18,7 @@ if (NAMESPACE_COUNT * 4 > LOG_CHANGED_BYTES) ERROR('every namespace must fit the
 /** This namespace came, went, or is not what Identify said of it. */
 export function namespaceChanged(nsid: u32): void {
   const index = nsid - 1;
-  const bit: u8 = 1 << (<u8>(index & 7));
+  const bit = bitOf(index);
   const at = index >> 3;
   store<u8>(CHANGED_BASE + at, load<u8>(CHANGED_BASE + at) | bit);
   store<u8>(CHANGED_SHOWN_BASE + at, load<u8>(CHANGED_SHOWN_BASE + at) & ~bit);
@@ -39,7 +39,7 @@ export function changesReview(): void {
 export function changedFill(at: usize): void {
   let place = at;
   for (let index: u32 = 0; index < <u32>NAMESPACE_COUNT; index++) {
-    if ((load<u8>(CHANGED_BASE + (index >> 3)) & (1 << (<u8>(index & 7)))) == 0) continue;
+    if ((load<u8>(CHANGED_BASE + (index >> 3)) & bitOf(index)) == 0) continue;
     store<u32>(place, index + 1);
     place += 4;
   }
@@ -58,4 +58,9 @@ export function changedClear(): void {
 /** A reset: the guest will look at every namespace. */
 export function changesReset(): void {
   memory.fill(CHANGED_BASE, 0, 2 * CHANGED_BYTES);
+}
+
+function bitOf(index: u32): u8 {
+  const bit: u32 = 1 << (index & 7);
+  return <u8>bit;
 }

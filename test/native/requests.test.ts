@@ -123,7 +123,7 @@ test('records that lie are completed with an error, each exactly once', () => {
   expect({ operation: OPERATION_READ, segments, segmentAddress: rig.windowBase - 8 }, BLOCK_MEMORY_FAULT);
   expect({ operation: OPERATION_COPY_OUT, segments, data: rig.windowBase - 8 }, BLOCK_MEMORY_FAULT);
   expect({ operation: OPERATION_COPY_IN, segments, data: 0xffffffff }, BLOCK_MEMORY_FAULT);
-  for (const operation of [0, 8, 0xffff]) expect({ operation, segments }, BLOCK_NOT_SUPPORTED);
+  for (const operation of [0, 12, 0xffff]) expect({ operation, segments }, BLOCK_NOT_SUPPORTED);
   for (const nsid of [0, 2, 256, 257, 0xffffffff]) {
     expect({ operation: OPERATION_READ, nsid, segments }, BLOCK_OUT_OF_RANGE);
     expect({ operation: OPERATION_FLUSH, nsid }, BLOCK_OUT_OF_RANGE);

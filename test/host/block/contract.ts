@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as abi from '../../../assembly/abi/records.ts';
 import type { Backend, BlockSize } from '../../../host/block/backend.ts';
+import { compareTests } from './contract-compare.ts';
 import { GUEST_BYTES, Machine, type Request, type Segment } from './machine.ts';
 
 const MIB = 1024 * 1024;
@@ -46,11 +47,12 @@ export function contract(
       memoryTests(withMachine, blockSize);
       zeroTests(withMachine, blockSize);
       refusalTests(withMachine, blockSize);
+      compareTests(withMachine, blockSize, SIZE);
     });
   }
 }
 
-type WithMachine = (body: (machine: Machine, fixture: Fixture) => void, readOnly?: boolean) => void;
+export type WithMachine = (body: (machine: Machine, fixture: Fixture) => void, readOnly?: boolean) => void;
 
 function geometryTests(withMachine: WithMachine, blockSize: BlockSize): void {
   test('the geometry is that of the storage', () => {

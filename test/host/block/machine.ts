@@ -34,7 +34,7 @@ export interface Request {
   readonly offset?: number | bigint;
   readonly length?: number | bigint;
   readonly flags?: number;
-  /** Guest memory; of a Deallocate, ranges of the namespace. */
+  /** Guest memory; of a Deallocate or Copy, ranges of the namespace. */
   readonly segments?: readonly Segment[];
 }
 
@@ -124,7 +124,7 @@ export class Machine {
     const view = this.#view;
     const record = REQUEST_BASE + index * REQUEST_BYTES;
     const first = SEGMENT_BASE + index * SEGMENT_STRIDE;
-    const isRanges = operation === abi.OPERATION_DEALLOCATE;
+    const isRanges = operation === abi.OPERATION_DEALLOCATE || operation === abi.OPERATION_COPY;
     view.setUint32(record + abi.REQUEST_SLOT, index, true);
     view.setUint16(record + abi.REQUEST_OPERATION, operation, true);
     view.setUint16(record + abi.REQUEST_FLAGS, flags, true);

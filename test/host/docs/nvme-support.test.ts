@@ -10,6 +10,7 @@ import { EVENT_REGISTER_REFUSED } from '../../../assembly/abi/records.ts';
 import {
   FEATURE_CHANGEABLE,
   FEATURE_NAMESPACE_SPECIFIC,
+  FEATURE_SAVEABLE,
   SEL_SUPPORTED,
 } from '../../../assembly/spec/nvme-features.ts';
 import * as identify from '../../../assembly/spec/nvme-identify.ts';
@@ -101,12 +102,13 @@ describe('the tables of docs/nvme-support.md', () => {
     });
     assert.deepEqual(fids, supported('Features'));
     const rows = table('Features').filter((row) => row[2] === 'yes');
-    for (const [fid = '', , , scope] of rows) {
+    for (const [fid = '', , , scope, saved] of rows) {
       driver.getFeatures(hexOf(fid), SEL_SUPPORTED);
       const specific = scope === 'namespace' ? FEATURE_NAMESPACE_SPECIFIC : 0;
-      assert.equal(guest.succeed().result, FEATURE_CHANGEABLE | specific, `feature ${fid}`);
+      const saveable = saved === 'yes' ? FEATURE_SAVEABLE : 0;
+      assert.equal(guest.succeed().result, FEATURE_CHANGEABLE | specific | saveable, `feature ${fid}`);
       driver.setFeatures(hexOf(fid), 0, true);
-      assert.equal(guest.command().status, nvme.STATUS_FEATURE_NOT_SAVEABLE);
+      assert.equal(guest.command().status, saveable === 0 ? nvme.STATUS_FEATURE_NOT_SAVEABLE : 0);
     }
   });
 
@@ -152,6 +154,9 @@ describe('the tables of docs/nvme-support.md', () => {
     driver.identify(data, identify.CNS_CONTROLLER);
     guest.succeed();
     const controller = new DataView(guest.memory.at(data, 4096).slice().buffer);
+    driver.identify(data, identify.CNS_NAMESPACE, 1);
+    guest.succeed();
+    const namespace = new DataView(guest.memory.at(data, 4096).slice().buffer);
     const values = new Map(table('Limits').map(([what = '', value = '']) => [what, value]));
     const expected: Record<string, number> = {
       'I/O queue pairs': memoryMap.IO_QUEUE_PAIRS_MAX,
@@ -163,6 +168,7 @@ describe('the tables of docs/nvme-support.md', () => {
       'Asynchronous Event Requests': controller.getUint8(identify.IDCTRL_AERL) + 1,
       'Error Information entries': controller.getUint8(identify.IDCTRL_ELPE) + 1,
       'ranges of a Dataset Management': nvme.DSM_RANGES_MAX,
+      'ranges of a Copy': namespace.getUint8(identify.IDNS_MSRC) + 1,
       'interrupt vectors': memoryMap.QUEUE_COUNT,
     };
     for (const [what, value] of Object.entries(expected)) {

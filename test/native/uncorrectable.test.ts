@@ -1,0 +1,77 @@
+// Marks of Write Uncorrectable: controllers that share a file share them, slices keep them apart, there is an end to
+// them, and they go with the last storage.
+
+import assert from 'node:assert/strict';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import {
+  BLOCK_MEDIUM_ERROR,
+  BLOCK_NO_SPACE,
+  BLOCK_OK,
+  OPERATION_VERIFY,
+  OPERATION_WRITE_UNCORRECTABLE,
+  OPERATION_WRITE_ZEROES,
+} from '../../assembly/abi/records.ts';
+import type { NativeStorage } from '../../host/native.ts';
+import { MIB, Rig } from './rig.ts';
+
+const directory = mkdtempSync(path.join(tmpdir(), 'uncorrectable-test-'));
+after(() => rmSync(directory, { recursive: true }));
+
+const BYTES = 16 * MIB;
+
+/** The file once more, with a descriptor of its own. */
+function open(name: string, offset = 0, length = BYTES): Extract<NativeStorage, { kind: 'file' }> {
+  const fd = openSync(path.join(directory, name), 'a+');
+  ftruncateSync(fd, BYTES);
+  closeSync(fd);
+  const again = openSync(path.join(directory, name), 'r+');
+  const standard = { direct: false, memoryAlignment: 1, readOnly: false, zeroRange: true, punchHole: true };
+  return { kind: 'file', fd: again, offset, length, ...standard };
+}
+
+const mark = (rig: Rig, offset: number, length = 512): number =>
+  rig.runOne({ operation: OPERATION_WRITE_UNCORRECTABLE, offset, length });
+const verify = (rig: Rig, offset: number, length = 512): number =>
+  rig.runOne({ operation: OPERATION_VERIFY, offset, length });
+
+test('two controllers on one file see the same marks, also through a slice', () => {
+  const storages = [open('shared'), open('shared'), open('shared', MIB, MIB), open('other')];
+  const [first, second, slice, other] = storages.map((storage) => {
+    const rig = new Rig();
+    rig.controller.namespaceAttach(1, storage);
+    return rig;
+  }) as [Rig, Rig, Rig, Rig];
+  assert.equal(mark(first, MIB + 1024), BLOCK_OK);
+  assert.equal(verify(second, MIB + 1024), BLOCK_MEDIUM_ERROR);
+  assert.equal(verify(second, MIB + 512), BLOCK_OK);
+  assert.equal(verify(slice, 1024), BLOCK_MEDIUM_ERROR);
+  assert.equal(verify(other, MIB + 1024), BLOCK_OK);
+  first.close();
+  assert.equal(verify(second, MIB + 1024), BLOCK_MEDIUM_ERROR, 'as long as one has the file');
+  assert.equal(slice.runOne({ operation: OPERATION_WRITE_ZEROES, offset: 1024, length: 512 }), BLOCK_OK);
+  assert.equal(verify(second, MIB + 1024), BLOCK_OK);
+  assert.equal(mark(second, 0), BLOCK_OK);
+  for (const rig of [second, slice, other]) rig.close();
+  const rig = new Rig();
+  rig.controller.namespaceAttach(1, storages[0] as NativeStorage);
+  assert.equal(verify(rig, 0), BLOCK_OK, 'nobody had it any more');
+  rig.close();
+  for (const { fd } of storages) closeSync(fd);
+});
+
+test('a guest that marks every other block comes to an end; neighbours are one mark', () => {
+  const storage = open('bounded');
+  const rig = new Rig();
+  rig.controller.namespaceAttach(1, storage);
+  for (let index = 0; index < 4096; index++) assert.equal(mark(rig, index * 1024), BLOCK_OK);
+  assert.equal(mark(rig, 4096 * 1024), BLOCK_NO_SPACE);
+  assert.equal(verify(rig, 4096 * 1024), BLOCK_OK);
+  assert.equal(mark(rig, 0, 4096 * 1024), BLOCK_OK, 'over all of them: one');
+  assert.equal(mark(rig, 4097 * 1024), BLOCK_OK);
+  assert.equal(verify(rig, 4097 * 1024), BLOCK_MEDIUM_ERROR);
+  rig.close();
+  closeSync(storage.fd);
+});
