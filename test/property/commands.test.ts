@@ -67,7 +67,10 @@ const listAddress = fc.oneof(
   { weight: 1, arbitrary: dataAddress },
 );
 const command: fc.Arbitrary<ReferenceCommand> = fc.record({
-  opcode: fc.constantFrom(nvme.NVM_READ, nvme.NVM_WRITE, nvme.NVM_WRITE, nvme.NVM_WRITE_ZEROES),
+  opcode: fc.constantFrom(
+    ...[nvme.NVM_READ, nvme.NVM_WRITE, nvme.NVM_WRITE, nvme.NVM_COMPARE],
+    ...[nvme.NVM_WRITE_ZEROES, nvme.NVM_VERIFY],
+  ),
   nsid: fc.oneof(
     { weight: 30, arbitrary: fc.constant(1) },
     { weight: 1, arbitrary: fc.constantFrom(0, 2, 0xffffffff) },
@@ -150,7 +153,7 @@ function observe():
   return { operation, offset: BigInt(start), length: BigInt(length), segments };
 }
 
-describe('Read, Write and Write Zeroes with any PRPs', () => {
+describe('Read, Write, Compare, Write Zeroes and Verify with any PRPs', () => {
   test('become what the reference says', () => {
     const listPages = fc.array(listPage, { minLength: Number(LIST_PAGES), maxLength: Number(LIST_PAGES) });
     fc.assert(

@@ -59,7 +59,7 @@ export class Reference {
     this.#read = read;
   }
 
-  /** What must become of a Read, Write or Write Zeroes. */
+  /** What must become of a Read, Write, Compare, Verify or Write Zeroes. */
   outcome(command: ReferenceCommand): Outcome {
     const faults = new Set<number>();
     const { nsid, blocks: total, lbaShift } = this.#namespace;
@@ -68,7 +68,7 @@ export class Reference {
       return { faults: faults.add(inactive ? nvme.STATUS_INVALID_FIELD : nvme.STATUS_INVALID_NAMESPACE) };
     }
     const length = BigInt(command.blocks) << BigInt(lbaShift);
-    const moves = command.opcode !== nvme.NVM_WRITE_ZEROES;
+    const moves = command.opcode !== nvme.NVM_WRITE_ZEROES && command.opcode !== nvme.NVM_VERIFY;
     if (moves && length > this.#transferMax) faults.add(nvme.STATUS_INVALID_FIELD);
     if (command.lba + BigInt(command.blocks) > total) faults.add(nvme.STATUS_LBA_OUT_OF_RANGE);
     const segments = moves && faults.size === 0 ? this.#walk(command, length, faults) : [];
@@ -140,6 +140,8 @@ export class Reference {
 const OPERATIONS: Record<number, number> = {
   [nvme.NVM_READ]: abi.OPERATION_READ,
   [nvme.NVM_WRITE]: abi.OPERATION_WRITE,
+  [nvme.NVM_COMPARE]: abi.OPERATION_COMPARE,
+  [nvme.NVM_VERIFY]: abi.OPERATION_VERIFY,
   [nvme.NVM_WRITE_ZEROES]: abi.OPERATION_WRITE_ZEROES,
 };
 
