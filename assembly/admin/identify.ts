@@ -1,7 +1,7 @@
-// Identify (Base 5.17): CNS 00h to 03h, 05h, 06h, 08h, 10h to 13h and 1Ch; any other CNS is Invalid Field. Each structure
-// is built in the slot's private page over zeros and goes to the guest as one page. NSIDs are judged by the rules of
-// Base 3.2.1.5 and of each structure: an inactive namespace is a page of zeros, an invalid one Invalid Namespace or
-// Format. Only the NVM command set exists.
+// Identify (Base 5.17): CNS 00h to 03h, 05h, 06h, 08h, 10h to 13h and 1Ch; any other CNS is Invalid Field. Each
+// structure is built in the slot's private page over zeros and goes to the guest as one page. NSIDs are judged by
+// the rules of Base 3.2.1.5 and of each structure: an inactive namespace is a page of zeros, an invalid one Invalid
+// Namespace or Format. Only the NVM command set exists.
 
 import { CONFIG_BASE, DATA_BUFFER_BYTES, NAMESPACE_COUNT } from '../abi/memory-map.ts';
 import { CONFIG_CNTLID } from '../abi/records.ts';

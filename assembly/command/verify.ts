@@ -1,5 +1,5 @@
-// Verify (NVM 3.2.5): the blocks can be read. Moves no data, so that MDTS does not limit it, and neither does VSL: up to
-// 65,536 blocks. There is no protection information to be checked with them.
+// Verify (NVM 3.2.5): the blocks can be read. Moves no data, so that MDTS does not limit it, and neither does VSL: up
+// to 65,536 blocks. There is no protection information to be checked with them.
 
 import { OPERATION_VERIFY } from '../abi/records.ts';
 import { STATUS_INVALID_FIELD, VERIFY_CDW12_RESERVED_MASK } from '../spec/nvme.ts';

@@ -1,5 +1,6 @@
 // Checks what the caller wrote into the CONFIG and NAMESPACE areas, once, in core_init and core_resume, and into the
-// mailbox of namespace_update. From then on the core trusts them, so each field that could break an invariant has its line here.
+// mailbox of namespace_update. From then on the core trusts them, so each field that could break an invariant has its
+// line here.
 
 import {
   CONFIG_BASE,

@@ -27,8 +27,8 @@
 //   the space may be freed.
 // - Deallocate: where `deallocate` is true, the ranges read as zeros and their space is freed; where it is false,
 //   nothing happens and the data stays.
-// - Compare: BLOCK_OK where storage and memory are the same, BLOCK_MISCOMPARE where a byte differs. Verify: every block can
-//   be read. Copy: the destination reads as the source did; where the two overlap, as anything.
+// - Compare: BLOCK_OK where storage and memory are the same, BLOCK_MISCOMPARE where a byte differs. Verify: every
+//   block can be read. Copy: the destination reads as the source did; where the two overlap, as anything.
 // - Write Uncorrectable: whatever reads the blocks gets BLOCK_MEDIUM_ERROR (a Copy BLOCK_SOURCE_ERROR), whichever
 //   controller it comes from, until they are written or deallocated, or the last controller lets go of the storage.
 // - A read-only backend answers BLOCK_READ_ONLY to all that changes data. Flush succeeds.

@@ -53,8 +53,8 @@ export class Power {
   }
 
   /**
-   * The VMM has gone, and with it the machine's power. What it configured, or the state that it brought, is not the next
-   * one's; the health log goes on.
+   * The VMM has gone, and with it the machine's power. What it configured, or the state that it brought, is not the
+   * next one's; the health log goes on.
    */
   restore(): void {
     this.#setup = this.#parts.setup;

@@ -1,5 +1,5 @@
-// The part of the contract about requests that need stored data without giving them to the guest: Compare, Verify, Copy,
-// and the blocks that Write Uncorrectable marks.
+// The part of the contract about requests that need stored data without giving them to the guest: Compare, Verify,
+// Copy, and the blocks that Write Uncorrectable marks.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
