@@ -39,8 +39,10 @@ void FileStorage::scan(Request& request, Uring& uring) {
   const auto bytes = static_cast<unsigned>(std::min(request.length - request.done, request.bounceBytes));
   const std::uint64_t at = copies ? options_.offset + request.source() + request.done : position(request);
   request.stage = Stage::SCAN;
-  uring.queue(request,
-              [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, options_.fd, request.bounce, bytes, at); });
+  uring.queue(request, [&](io_uring_sqe* sqe) {
+    io_uring_prep_read(sqe, options_.fd, request.bounce, bytes, at);
+    if (options_.mayBlock) sqe->flags |= IOSQE_ASYNC;
+  });
 }
 
 void FileStorage::scanned(Request& request, Uring& uring, std::int32_t result) {
@@ -77,6 +79,7 @@ void FileStorage::copyWrite(Request& request, Uring& uring) {
     const auto bytes = static_cast<unsigned>(request.held - request.stored);
     io_uring_prep_write(sqe, options_.fd, data, bytes, position(request) + request.stored);
     if (request.isFua()) sqe->rw_flags = RWF_DSYNC;
+    if (options_.mayBlock) sqe->flags |= IOSQE_ASYNC;
   });
 }
 

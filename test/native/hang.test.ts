@@ -10,8 +10,11 @@ import {
   BLOCK_OK,
   COMPLETION_RESULT,
   COMPLETION_SLOT,
+  OPERATION_COMPARE,
+  OPERATION_COPY,
   OPERATION_FLUSH,
   OPERATION_READ,
+  OPERATION_VERIFY,
   OPERATION_WRITE,
   OPERATION_WRITE_ZEROES,
 } from '../../assembly/abi/records.ts';
@@ -25,6 +28,14 @@ const HUNG = 1;
 const SOUND = 2;
 /** Requests that the ring gives the kernel at most, of one storage. */
 const KERNEL_MAX = 256;
+/** Compare, Verify and Copy read for themselves. */
+const READS_AND_WRITES = [
+  OPERATION_READ,
+  OPERATION_WRITE,
+  OPERATION_VERIFY,
+  OPERATION_COMPARE,
+  OPERATION_COPY,
+] as const;
 const ECANCELED = -125;
 const EINTR = -4;
 
@@ -64,9 +75,10 @@ class Scene {
     }
   }
 
-  /** A request of 4 KiB whose place on disk and in memory is that of its slot. */
+  /** A request of 4 KiB whose place on disk and in memory is that of its slot; Copy copies the blocks to themselves. */
   request(nsid: number, operation: number, slot: number): TestRequest {
     const offset = (slot * 4096) % DISK_BYTES;
+    if (operation === OPERATION_COPY) return { nsid, operation, slot, offset, segments: [[offset, 4096]] };
     return { nsid, operation, slot, offset, segments: [[this.base + BigInt(offset), 4096]] };
   }
 
@@ -125,7 +137,7 @@ hangTest('other namespaces are served while one hangs, and it goes on when it ca
   const many = Array.from({ length: KERNEL_MAX + 40 }, (_, slot) =>
     slot < 100
       ? { nsid: HUNG, operation: OPERATION_FLUSH, slot }
-      : scene.request(HUNG, slot % 2 === 0 ? OPERATION_WRITE : OPERATION_READ, slot),
+      : scene.request(HUNG, READS_AND_WRITES[slot % READS_AND_WRITES.length] ?? OPERATION_READ, slot),
   );
   rig.submit(...many);
   rig.ring.enter(0);
@@ -187,6 +199,20 @@ hangTest('cancel ends what nobody has begun, and leaves other requests alone', a
   const rest = scene.collect((ended) => ended.size + canceled.size === count - 1, 60e6);
   for (const slot of rest.keys()) assert.ok(!canceled.has(slot));
   assert.equal(rig.runOne(scene.request(HUNG, OPERATION_READ, 0)), BLOCK_OK);
+});
+
+hangTest('cancel ends a Copy and a Verify of many pieces at the piece that hangs', async (scene) => {
+  const { rig, fuse } = scene;
+  const half = DISK_BYTES / 2;
+  rig.submit(
+    { nsid: HUNG, operation: OPERATION_COPY, offset: half, length: half, segments: [[0, half]] },
+    { nsid: HUNG, operation: OPERATION_VERIFY, offset: 0, length: DISK_BYTES },
+  );
+  rig.ring.enter(200_000);
+  rig.ring.cancel(rig.controller);
+  await fuse.resume();
+  const results = scene.collect((ended) => ended.size === 2);
+  assert.ok([...results.values()].every((result) => result === ECANCELED || result === EINTR));
 });
 
 test('the ring closes within its time, and what hangs is left to the kernel', async (context) => {
