@@ -37,8 +37,8 @@ class Storage : public Counted {
   const std::uint64_t length;
   const bool readOnly;
 
-  /** The ring's account of this storage. */
-  struct Load {
+  /** The ring's account of this storage. It outlives the storage for as long as the ring looks at it. */
+  struct Load : public Counted {
     /** Requests that were started and are not finished. */
     std::uint32_t requests = 0;
     /** Requests that wait because too many were started. */
@@ -50,7 +50,7 @@ class Storage : public Counted {
     /** How often in a row the ring looked and nothing had. */
     unsigned quiet = 0;
   };
-  Load load;
+  const Shared<Load> load{new Load};
 
   bool hasUncorrectable() const { return uncorrectable_->any(); }
   /** Executes Write Uncorrectable; refuses what reads marked blocks; notes what will heal them. */

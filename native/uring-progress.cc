@@ -18,8 +18,8 @@ constexpr std::uint32_t STORAGE_REQUESTS_MAX = 256;
 /** A storage without progress at so many looks in a row is stalled. */
 constexpr unsigned QUIET_LOOKS_MAX = 3;
 
-bool isStalled(const Storage& storage) {
-  return storage.load.quiet >= QUIET_LOOKS_MAX;
+bool isStalled(const Storage::Load& load) {
+  return load.quiet >= QUIET_LOOKS_MAX;
 }
 
 } // namespace
@@ -33,7 +33,7 @@ std::int64_t Uring::millisecondsNow() {
 
 /** Gives a checked request to its storage, or puts it into the storage's queue. */
 void Uring::begin(Request& request) {
-  Storage::Load& load = request.storage->load;
+  Storage::Load& load = *request.storage->load;
   if (load.requests >= STORAGE_REQUESTS_MAX) {
     request.place = Place::HELD;
     load.held.push_back(&request);
@@ -53,11 +53,10 @@ void Uring::begin(Request& request) {
 void Uring::startHeld() {
   // By index: a start may list a storage.
   for (std::size_t i = 0; held_ != 0 && i < listed_.size(); ++i) {
-    const Shared<Storage> storage = listed_[i];
-    Storage::Load& load = storage->load;
-    while (!load.held.empty() && load.requests < STORAGE_REQUESTS_MAX && hasRoom()) {
-      Request* request = load.held.front();
-      load.held.pop_front();
+    const Shared<Storage::Load> load = listed_[i];
+    while (!load->held.empty() && load->requests < STORAGE_REQUESTS_MAX && hasRoom()) {
+      Request* request = load->held.front();
+      load->held.pop_front();
       --held_;
       request->place = Place::NOWHERE;
       start(*request);
@@ -65,16 +64,16 @@ void Uring::startHeld() {
   }
 }
 
-void Uring::list(const Shared<Storage>& storage) {
-  storage->load.listed = true;
-  storage->load.progressed = true;
-  listed_.push_back(storage);
+void Uring::list(const Shared<Storage::Load>& load) {
+  load->listed = true;
+  load->progressed = true;
+  listed_.push_back(load);
 }
 
 /** Whether a storage has requests and may yet turn out to be stalled. */
 bool Uring::watchesProgress() const {
-  return std::any_of(listed_.begin(), listed_.end(), [](const Shared<Storage>& storage) {
-    return storage->load.requests != 0 && !isStalled(*storage);
+  return std::any_of(listed_.begin(), listed_.end(), [](const Shared<Storage::Load>& load) {
+    return load->requests != 0 && !isStalled(*load);
   });
 }
 
@@ -83,11 +82,11 @@ void Uring::look() {
   if (now < nextLook_) return;
   nextLook_ = now + LOOK_MICROSECONDS / 1000;
   std::uint32_t stalled = 0;
-  std::erase_if(listed_, [&](const Shared<Storage>& storage) {
-    Storage::Load& load = storage->load;
+  std::erase_if(listed_, [&](const Shared<Storage::Load>& shared) {
+    Storage::Load& load = *shared;
     load.quiet = load.requests == 0 || load.progressed ? 0 : load.quiet + 1;
     load.progressed = false;
-    if (isStalled(*storage)) stalled += load.requests;
+    if (isStalled(load)) stalled += load.requests;
     load.listed = load.requests != 0 || !load.held.empty();
     return !load.listed;
   });

@@ -286,7 +286,7 @@ void Uring::cancel(Request& request) {
   }
   if (request.place == Place::WAITING) std::erase(waiting_, &request);
   if (request.place == Place::HELD) {
-    std::erase(request.storage->load.held, &request);
+    std::erase(request.storage->load->held, &request);
     --held_;
   }
   finish(request, -ECANCELED);
@@ -296,7 +296,7 @@ void Uring::finish(Request& request, std::int32_t result) {
   if (request.bounce != nullptr) bouncePool_.give(request.bounce, request.bounceBytes);
   request.bounce = nullptr;
   if (request.heals && result == abi::BLOCK_OK) request.storage->heal(request);
-  if (request.place == Place::STARTED) --request.storage->load.requests;
+  if (request.place == Place::STARTED) --request.storage->load->requests;
   request.place = Place::NOWHERE;
   request.controller->complete(request, result);
   request.storage = {};
@@ -399,7 +399,7 @@ void Uring::reap() {
 
 void Uring::resume(Request& request, std::int32_t result) {
   --outstanding_;
-  Storage::Load& load = request.storage->load;
+  Storage::Load& load = *request.storage->load;
   load.progressed = true;
   if (load.quiet != 0) {
     load.quiet = 0;
@@ -426,8 +426,8 @@ bool Uring::close() {
   if (!open_) return active_ == 0;
   closing_ = true;
   while (!waiting_.empty()) cancel(*waiting_.front());
-  for (const Shared<Storage>& storage : listed_) {
-    while (!storage->load.held.empty()) cancel(*storage->load.held.front());
+  for (const Shared<Storage::Load>& load : listed_) {
+    while (!load->held.empty()) cancel(*load->held.front());
   }
   io_uring_submit(&ring_);
   if (active_ != 0) {

@@ -69,7 +69,7 @@ class Uring {
     prepare(sqe);
     io_uring_sqe_set_data(sqe, &request);
     ++outstanding_;
-    if (!request.storage->load.listed) list(request.storage);
+    if (!request.storage->load->listed) list(request.storage->load);
   }
   /** The request is done: a BLOCK_* code, or a negative errno. */
   void finish(Request& request, std::int32_t result);
@@ -95,7 +95,7 @@ class Uring {
   void flush();
   void wait(std::int64_t microseconds);
   int waitOnce(std::int64_t microseconds);
-  void list(const Shared<Storage>& storage);
+  void list(const Shared<Storage::Load>& load);
   bool watchesProgress() const;
   void look();
   static std::int64_t millisecondsNow();
@@ -121,8 +121,8 @@ class Uring {
   /** Some request finished since the reactor last looked: it must not be made to wait. */
   bool finishedSome_ = false;
   std::deque<Request*> waiting_;
-  /** Storages that have, or lately had, operations in the kernel. */
-  std::vector<Shared<Storage>> listed_;
+  /** Of storages that have, or lately had, operations in the kernel. */
+  std::vector<Shared<Storage::Load>> listed_;
   /** Requests in the queues of all storages. */
   std::uint32_t held_ = 0;
   /** Requests of stalled storages when the ring last looked. */

@@ -62,6 +62,19 @@ test('two controllers on one file see the same marks, also through a slice', () 
   for (const { fd } of storages) closeSync(fd);
 });
 
+test('marks go when the namespace is detached, even where the ring has just worked for it', () => {
+  const storage = open('detached');
+  const rig = new Rig();
+  rig.controller.namespaceAttach(1, storage);
+  assert.equal(verify(rig, 0), BLOCK_OK);
+  assert.equal(mark(rig, 0), BLOCK_OK);
+  rig.controller.namespaceDetach(1);
+  rig.controller.namespaceAttach(1, storage);
+  assert.equal(verify(rig, 0), BLOCK_OK);
+  rig.close();
+  closeSync(storage.fd);
+});
+
 test('a guest that marks every other block comes to an end; neighbours are one mark', () => {
   const storage = open('bounded');
   const rig = new Rig();
