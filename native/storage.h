@@ -66,6 +66,11 @@ class Storage : public Counted {
   }
 
  private:
+  /** A range of the namespace, as the marks count it. */
+  Extent extentOf(std::uint64_t offset, std::uint64_t bytes) const {
+    return {origin_ + offset, origin_ + offset + bytes};
+  }
+
   std::shared_ptr<Uncorrectable> uncorrectable_;
   std::uint64_t origin_ = 0;
 };

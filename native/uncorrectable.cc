@@ -4,6 +4,7 @@
 #include "request.h"
 #include "storage.h"
 
+#include <algorithm>
 #include <iterator>
 #include <sys/stat.h>
 #include <tuple>
@@ -11,7 +12,8 @@
 namespace doorbell {
 namespace {
 
-/** A guest that marks every other block shall not fill the memory of the target. */
+/** Marks of one namespace: a guest that marks every other block shall not fill the memory of the target, nor
+ * leave none to the guest of another slice. */
 constexpr std::size_t RANGES_MAX = 4096;
 
 /** What makes a file the same file: whether it is a block device, and its numbers. */
@@ -19,26 +21,37 @@ using FileKey = std::tuple<bool, dev_t, ino_t>;
 
 } // namespace
 
-bool Uncorrectable::mark(std::uint64_t begin, std::uint64_t end) {
+/** Whether there are fewer marks than `bound` in a namespace. */
+bool Uncorrectable::hasFewer(std::size_t bound, const Extent& space) const {
+  if (ranges_.size() < bound) return true;
+  const auto first = ranges_.lower_bound(space.begin);
+  const auto last = ranges_.lower_bound(space.end);
+  return static_cast<std::size_t>(std::distance(first, last)) < bound;
+}
+
+bool Uncorrectable::mark(const Extent& extent, const Extent& space) {
+  if (extent.begin == extent.end) return true;
   const std::lock_guard lock(mutex_);
+  auto [begin, end] = extent;
   // Neighbours become one.
-  auto next = ranges_.lower_bound(begin);
-  if (next != ranges_.begin() && std::prev(next)->second >= begin) {
-    --next;
-    begin = next->first;
+  auto first = ranges_.lower_bound(begin);
+  if (first != ranges_.begin() && std::prev(first)->second >= begin) {
+    --first;
+    begin = first->first;
   }
-  while (next != ranges_.end() && next->first <= end) {
-    if (next->second > end) end = next->second;
-    next = ranges_.erase(next);
-  }
-  if (ranges_.size() >= RANGES_MAX) return false;
+  auto next = first;
+  for (; next != ranges_.end() && next->first <= end; ++next) end = std::max(end, next->second);
+  if (first == next && !hasFewer(RANGES_MAX, space)) return false;
+  ranges_.erase(first, next);
   ranges_.emplace(begin, end);
   any_.store(true, std::memory_order_relaxed);
   return true;
 }
 
-void Uncorrectable::clear(std::uint64_t begin, std::uint64_t end) {
+void Uncorrectable::clear(const Extent& extent, const Extent& space) {
+  if (extent.begin == extent.end) return;
   const std::lock_guard lock(mutex_);
+  const auto [begin, end] = extent;
   auto range = ranges_.lower_bound(begin);
   if (range != ranges_.begin() && std::prev(range)->second > begin) --range;
   while (range != ranges_.end() && range->first < end) {
@@ -46,16 +59,16 @@ void Uncorrectable::clear(std::uint64_t begin, std::uint64_t end) {
     range = ranges_.erase(range);
     if (first < begin) ranges_.emplace(first, begin);
     // Writes in the middle of ranges make more of them; beyond the bound the rest is given up.
-    if (last > end && ranges_.size() < 2 * RANGES_MAX) range = ranges_.emplace(end, last).first;
+    if (last > end && hasFewer(2 * RANGES_MAX, space)) range = ranges_.emplace(end, last).first;
   }
   any_.store(!ranges_.empty(), std::memory_order_relaxed);
 }
 
-bool Uncorrectable::touches(std::uint64_t begin, std::uint64_t end) const {
+bool Uncorrectable::touches(const Extent& extent) const {
   const std::lock_guard lock(mutex_);
-  const auto next = ranges_.lower_bound(begin);
-  if (next != ranges_.end() && next->first < end) return true;
-  return next != ranges_.begin() && std::prev(next)->second > begin;
+  const auto next = ranges_.lower_bound(extent.begin);
+  if (next != ranges_.end() && next->first < extent.end) return true;
+  return next != ranges_.begin() && std::prev(next)->second > extent.begin;
 }
 
 std::shared_ptr<Uncorrectable> uncorrectableOf(int fd) {
@@ -75,32 +88,30 @@ std::shared_ptr<Uncorrectable> uncorrectableOf(int fd) {
 
 Verdict Storage::judge(Request& request) const {
   constexpr Verdict GO_ON{false, abi::BLOCK_OK};
-  const std::uint64_t begin = origin_ + request.offset;
-  const std::uint64_t end = begin + request.length;
+  const Extent extent = extentOf(request.offset, request.length);
   if (request.operation == abi::OPERATION_WRITE_UNCORRECTABLE) {
-    const bool marked = uncorrectable_->mark(begin, end);
+    const bool marked = uncorrectable_->mark(extent, extentOf(0, length));
     return {true, marked ? abi::BLOCK_OK : abi::BLOCK_NO_SPACE};
   }
   if (request.isRead()) {
-    return uncorrectable_->touches(begin, end) ? Verdict{true, abi::BLOCK_MEDIUM_ERROR} : GO_ON;
+    return uncorrectable_->touches(extent) ? Verdict{true, abi::BLOCK_MEDIUM_ERROR} : GO_ON;
   }
-  if (request.operation == abi::OPERATION_COPY) {
-    const std::uint64_t source = origin_ + request.source();
-    if (uncorrectable_->touches(source, source + request.length)) return {true, abi::BLOCK_SOURCE_ERROR};
+  if (request.operation == abi::OPERATION_COPY &&
+      uncorrectable_->touches(extentOf(request.source(), request.length))) {
+    return {true, abi::BLOCK_SOURCE_ERROR};
   }
   request.heals = request.operation != abi::OPERATION_FLUSH;
   return GO_ON;
 }
 
 void Storage::heal(const Request& request) const {
+  const Extent space = extentOf(0, length);
   if (request.operation != abi::OPERATION_DEALLOCATE) {
-    uncorrectable_->clear(origin_ + request.offset, origin_ + request.offset + request.length);
-    return;
+    return uncorrectable_->clear(extentOf(request.offset, request.length), space);
   }
   for (std::uint32_t i = 0; i < request.segmentCount; ++i) {
     const iovec& range = request.segments[i];
-    const std::uint64_t begin = origin_ + reinterpret_cast<std::uint64_t>(range.iov_base);
-    uncorrectable_->clear(begin, begin + range.iov_len);
+    uncorrectable_->clear(extentOf(reinterpret_cast<std::uint64_t>(range.iov_base), range.iov_len), space);
   }
 }
 

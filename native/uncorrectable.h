@@ -12,17 +12,25 @@
 
 namespace doorbell {
 
+/** The bytes [begin, end) of what is stored. */
+struct Extent {
+  std::uint64_t begin;
+  std::uint64_t end;
+};
+
 class Uncorrectable {
  public:
   /** Whether there is any mark; the one question on the way of every request. */
   bool any() const { return any_.load(std::memory_order_relaxed); }
-  /** Marks [begin, end); false where there are too many marks already. */
-  bool mark(std::uint64_t begin, std::uint64_t end);
-  void clear(std::uint64_t begin, std::uint64_t end);
-  /** Whether a byte of [begin, end) is marked. */
-  bool touches(std::uint64_t begin, std::uint64_t end) const;
+  /** False, and nothing is marked, where the namespace has too many marks already. */
+  bool mark(const Extent& extent, const Extent& space);
+  void clear(const Extent& extent, const Extent& space);
+  /** Whether a byte of it is marked. */
+  bool touches(const Extent& extent) const;
 
  private:
+  bool hasFewer(std::size_t bound, const Extent& space) const;
+
   mutable std::mutex mutex_;
   /** Begin and end of ranges that neither touch nor overlap. */
   std::map<std::uint64_t, std::uint64_t> ranges_;

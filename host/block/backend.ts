@@ -31,6 +31,7 @@
 //   block can be read. Copy: the destination reads as the source did; where the two overlap, as anything.
 // - Write Uncorrectable: whatever reads the blocks gets BLOCK_MEDIUM_ERROR (a Copy BLOCK_SOURCE_ERROR), whichever
 //   controller it comes from, until they are written or deallocated, or the last controller lets go of the storage.
+//   Slices that overlap see the same marks; a slice knows nothing of marks outside of it, and may have 4,096 itself.
 // - A read-only backend answers BLOCK_READ_ONLY to all that changes data. Flush succeeds.
 // - A full disk is BLOCK_NO_SPACE for the request that did not fit; nothing else is lost, and freed space helps at
 //   once.

@@ -1,4 +1,4 @@
-// A slice of a file, whatever a core asks for: no byte outside of it is read, written, zeroed or freed.
+// A slice of a file, whatever a core asks for: no byte outside of it is read, written, zeroed, freed or marked.
 
 import assert from 'node:assert/strict';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -7,11 +7,16 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import {
+  BLOCK_MEDIUM_ERROR,
   BLOCK_OK,
   BLOCK_OUT_OF_RANGE,
+  OPERATION_COMPARE,
+  OPERATION_COPY,
   OPERATION_DEALLOCATE,
   OPERATION_READ,
+  OPERATION_VERIFY,
   OPERATION_WRITE,
+  OPERATION_WRITE_UNCORRECTABLE,
   OPERATION_WRITE_ZEROES,
   REQUEST_FLAG_DEALLOCATE,
 } from '../../assembly/abi/records.ts';
@@ -56,15 +61,26 @@ interface Attempt {
   readonly operation: number;
   readonly flags: number;
   readonly at: bigint;
+  /** Of Copy. */
+  readonly from: bigint;
   readonly length: bigint;
 }
+
+/** What moves data between the file and the guest's memory, or reads it for itself. */
+const TRANSFERS: readonly number[] = [OPERATION_READ, OPERATION_WRITE, OPERATION_COMPARE];
+const SCANS: readonly number[] = [OPERATION_VERIFY, OPERATION_COPY];
+const OTHERS = [OPERATION_WRITE_ZEROES, OPERATION_DEALLOCATE, OPERATION_WRITE_UNCORRECTABLE];
 
 const attempts = slices.chain((slice) =>
   fc.record({
     slice: fc.constant(slice),
-    operation: fc.constantFrom(OPERATION_READ, OPERATION_WRITE, OPERATION_WRITE_ZEROES, OPERATION_DEALLOCATE),
+    operation: fc.constantFrom(...TRANSFERS, ...SCANS, ...OTHERS),
     flags: fc.constantFrom(0, REQUEST_FLAG_DEALLOCATE),
     at: places(slice),
+    from: fc.oneof(
+      fc.nat(slice.length / BLOCK).map((block) => BigInt(block * BLOCK)),
+      places(slice),
+    ),
     length: fc.oneof(fc.nat(8 * BLOCK).map(BigInt), places(slice)),
   }),
 );
@@ -83,25 +99,33 @@ for (const [name, options] of [
     const { ioBase } = rig.region(guest.fd, FILE_BYTES);
     const expected = Buffer.alloc(FILE_BYTES, OUTSIDE);
 
-    const body = ({ slice, operation, flags, at, length }: Attempt): void => {
+    const body = ({ slice, operation, flags, at, from, length }: Attempt): void => {
       const { offset } = slice;
       expected.fill(OUTSIDE).fill(INSIDE, offset, offset + slice.length);
       writeSync(plain, expected, 0, FILE_BYTES, 0);
-      guest.bytes.fill(GUEST);
+      const filling = operation === OPERATION_COMPARE ? INSIDE : GUEST;
+      guest.bytes.fill(filling);
       const storage: NativeStorage = { kind: 'file', fd, ...slice, readOnly: false, ...options };
       rig.controller.namespaceAttach(1, storage);
-      const moves = operation === OPERATION_READ || operation === OPERATION_WRITE;
+      const transfers = TRANSFERS.includes(operation);
       // Direct I/O takes whole blocks, and cores ask for nothing else.
+      const moves = transfers || SCANS.includes(operation);
       const whole = moves ? ((length % BigInt(FILE_BYTES / 2)) / 512n) * 512n : length;
-      const start = options.direct ? (at / 512n) * 512n : at;
+      const [start, source] = options.direct ? [(at / 512n) * 512n, (from / 512n) * 512n] : [at, from];
       let segments: TestRequest['segments'] = [];
-      if (moves) segments = [[ioBase, whole]];
+      if (transfers) segments = [[ioBase, whole]];
       if (operation === OPERATION_DEALLOCATE) segments = [[start, whole]];
+      if (operation === OPERATION_COPY) segments = [[source, whole]];
       const result = rig.runOne({ operation, flags, offset: start, length: whole, segments });
+      const marks = result === BLOCK_OK && operation === OPERATION_WRITE_UNCORRECTABLE;
+      const verified = marks && whole !== 0n ? verifyAround(rig, slice, start, whole) : undefined;
       rig.controller.namespaceDetach(1);
 
-      const isInside = start + whole <= BigInt(slice.length);
+      const end = BigInt(slice.length) - whole;
+      const isInside = start <= end && (operation !== OPERATION_COPY || source <= end);
       assert.equal(result, isInside ? BLOCK_OK : BLOCK_OUT_OF_RANGE);
+
+      if (verified) assert.deepEqual(verified, [BLOCK_OK, BLOCK_MEDIUM_ERROR, BLOCK_OK]);
       if (isInside) apply(expected, slice, operation, Number(start), Number(whole), options.punchHole);
       const found = Buffer.alloc(FILE_BYTES);
       readSync(plain, found, 0, FILE_BYTES, 0);
@@ -111,13 +135,24 @@ for (const [name, options] of [
         guest.bytes.subarray(0, read).every((byte) => byte === INSIDE),
         'reads see the slice alone',
       );
-      assert.ok(guest.bytes.subarray(read).every((byte) => byte === GUEST));
+      assert.ok(guest.bytes.subarray(read).every((byte) => byte === filling));
     };
-    fc.assert(fc.property(attempts, body), { numRuns: 300 });
+    fc.assert(fc.property(attempts, body), { numRuns: 500 });
     rig.close();
     guest.close();
     closeSync(fd);
     closeSync(plain);
+  });
+}
+
+/** What Verify says of the blocks before, in and behind a mark. */
+function verifyAround(rig: Rig, { length }: Slice, at: bigint, bytes: bigint): number[] {
+  const begin = (at / 512n) * 512n;
+  const end = ((at + bytes + 511n) / 512n) * 512n;
+  const edges = [0n, begin, end, BigInt(length)];
+  return [0, 1, 2].map((part) => {
+    const [offset = 0n, next = 0n] = edges.slice(part);
+    return rig.runOne({ operation: OPERATION_VERIFY, offset, length: next - offset });
   });
 }
 

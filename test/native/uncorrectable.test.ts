@@ -62,6 +62,28 @@ test('two controllers on one file see the same marks, also through a slice', () 
   for (const { fd } of storages) closeSync(fd);
 });
 
+test('slices do not disturb each other: not by marks up to their end, nor by healing, nor by many marks', () => {
+  const storages = [open('slices', 0, MIB), open('slices', MIB, 5 * MIB)] as const;
+  const [left, right] = storages.map((storage) => {
+    const rig = new Rig();
+    rig.controller.namespaceAttach(1, storage);
+    return rig;
+  }) as [Rig, Rig];
+  assert.equal(mark(left, MIB - 512), BLOCK_OK);
+  assert.equal(verify(right, 0, 5 * MIB), BLOCK_OK);
+  assert.equal(mark(right, 0), BLOCK_OK);
+  assert.equal(verify(left, 0, MIB - 512), BLOCK_OK);
+  assert.equal(left.runOne({ operation: OPERATION_WRITE_ZEROES, offset: 0, length: MIB }), BLOCK_OK);
+  assert.equal(verify(left, 0, MIB), BLOCK_OK);
+  assert.equal(verify(right, 0), BLOCK_MEDIUM_ERROR);
+  for (let index = 1; index < 4096; index++) assert.equal(mark(right, index * 1024), BLOCK_OK);
+  assert.equal(mark(right, 4096 * 1024), BLOCK_NO_SPACE);
+  assert.equal(mark(left, 0), BLOCK_OK);
+  assert.equal(verify(left, 0), BLOCK_MEDIUM_ERROR);
+  for (const rig of [left, right]) rig.close();
+  for (const { fd } of storages) closeSync(fd);
+});
+
 test('marks go when the namespace is detached, even where the ring has just worked for it', () => {
   const storage = open('detached');
   const rig = new Rig();
@@ -71,6 +93,24 @@ test('marks go when the namespace is detached, even where the ring has just work
   rig.controller.namespaceDetach(1);
   rig.controller.namespaceAttach(1, storage);
   assert.equal(verify(rig, 0), BLOCK_OK);
+  rig.close();
+  closeSync(storage.fd);
+});
+
+test('a mark that is refused takes none away', () => {
+  const storage = open('refused');
+  const rig = new Rig();
+  rig.controller.namespaceAttach(1, storage);
+  for (let index = 0; index < 4096; index++) assert.equal(mark(rig, index * 2048, 1536), BLOCK_OK);
+  // In the middle of each of some: more marks than can be made.
+  for (let index = 0; index < 8; index++) {
+    const middle = { operation: OPERATION_WRITE_ZEROES, offset: index * 2048 + 512, length: 512 };
+    assert.equal(rig.runOne(middle), BLOCK_OK);
+  }
+  assert.equal(mark(rig, 9 * MIB), BLOCK_NO_SPACE);
+  assert.equal(mark(rig, 100 * 2048 + 1024, 1024), BLOCK_OK, 'neighbours: no more marks than before');
+  assert.equal(verify(rig, 100 * 2048), BLOCK_MEDIUM_ERROR);
+  assert.equal(verify(rig, 101 * 2048), BLOCK_MEDIUM_ERROR);
   rig.close();
   closeSync(storage.fd);
 });
