@@ -153,4 +153,12 @@ void Request::zero() const {
   walk(*this, length, [](std::uint8_t* address, std::uint64_t part) { std::memset(address, 0, part); });
 }
 
+bool Request::isZero() const {
+  bool same = true;
+  walk(*this, length, [&](const std::uint8_t* address, std::uint64_t part) {
+    same = same && std::all_of(address, address + part, [](std::uint8_t byte) { return byte == 0; });
+  });
+  return same;
+}
+
 } // namespace doorbell

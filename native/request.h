@@ -108,6 +108,8 @@ struct Request {
   void scatter(const void* source, std::uint64_t bytes) const;
   /** Stores zeros into the segments. */
   void zero() const;
+  /** Whether the segments hold zeros. */
+  bool isZero() const;
 };
 
 /** The core's memory below its windows: where records, segments and data buffers lie. */

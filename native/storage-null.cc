@@ -8,8 +8,14 @@
 namespace doorbell {
 
 void NullStorage::start(Request& request, Uring& uring) {
-  const bool stores = zeros_ && request.operation == abi::OPERATION_READ;
-  const bool survived = !stores || request.controller->survives([&] { request.zero(); });
+  bool same = true;
+  bool survived = true;
+  if (zeros_ && request.operation == abi::OPERATION_READ) {
+    survived = request.controller->survives([&] { request.zero(); });
+  } else if (zeros_ && request.operation == abi::OPERATION_COMPARE) {
+    survived = request.controller->survives([&] { same = request.isZero(); });
+  }
+  if (survived && !same) return uring.finish(request, abi::BLOCK_MISCOMPARE);
   uring.finish(request, survived ? abi::BLOCK_OK : abi::BLOCK_MEMORY_FAULT);
 }
 

@@ -52,7 +52,8 @@ class Storage : public Counted {
   };
   const Shared<Load> load{new Load};
 
-  bool hasUncorrectable() const { return uncorrectable_->any(); }
+  /** Of storage that keeps no marks: false. */
+  bool hasUncorrectable() const { return uncorrectable_ && uncorrectable_->any(); }
   /** Executes Write Uncorrectable; refuses what reads marked blocks; notes what will heal them. */
   Verdict judge(Request& request) const;
   /** The request has succeeded: what it wrote is readable again. */
@@ -71,6 +72,7 @@ class Storage : public Counted {
     return {origin_ + offset, origin_ + offset + bytes};
   }
 
+  /** Null where nothing is kept. */
   std::shared_ptr<Uncorrectable> uncorrectable_;
   std::uint64_t origin_ = 0;
 };
@@ -129,7 +131,8 @@ class NullStorage final : public Storage {
   void resume(Request& request, Uring& uring, std::int32_t result) override;
 
  private:
-  /** A read stores zeros; else it leaves the guest's memory as it is. */
+  /** A read stores zeros, and Compare expects them; else a read leaves the guest's memory as it is, and
+   * whatever is there compares as equal. */
   const bool zeros_;
 };
 

@@ -90,6 +90,8 @@ Verdict Storage::judge(Request& request) const {
   constexpr Verdict GO_ON{false, abi::BLOCK_OK};
   const Extent extent = extentOf(request.offset, request.length);
   if (request.operation == abi::OPERATION_WRITE_UNCORRECTABLE) {
+    // What keeps no data keeps no marks: both are written, and gone.
+    if (!uncorrectable_) return {true, abi::BLOCK_OK};
     const bool marked = uncorrectable_->mark(extent, extentOf(0, length));
     return {true, marked ? abi::BLOCK_OK : abi::BLOCK_NO_SPACE};
   }

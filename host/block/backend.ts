@@ -38,7 +38,8 @@
 // - A request ends exactly once, with BLOCK_OK, a BLOCK_* code or a negative errno, which errors.ts names.
 // - Storage that answers nothing keeps its own requests waiting and nobody else's: not those of other namespaces, not
 //   the reactor. `Uring.cancel` ends those that the kernel, or the addon, has not begun.
-// - The null backend is the exception: it keeps no data and makes no promise about any.
+// - The null backend is the exception: it keeps no data, and no marks, and makes no promise about any. Compare finds
+//   what a read would have stored.
 //
 // Closing
 // - `close` releases descriptors, memory and locks; the caller has detached the storage and nothing is in flight.

@@ -47,6 +47,28 @@ test('reads=nothing leaves the guest’s memory as it is, and read-only is read-
   });
 });
 
+test('Compare finds what a read would have stored; the rest is done at once and leaves no trace', () => {
+  const compare = { operation: abi.OPERATION_COMPARE, length: 8192, segments: [[12, 8192]] } as const;
+  for (const reads of ['zeros', 'nothing'] as const) {
+    withMachine({ reads }, (machine) => {
+      assert.deepEqual(machine.run(compare), ['BLOCK_OK']);
+      machine.guestWrite(12 + 8191, Buffer.of(1));
+      assert.deepEqual(machine.run(compare), [reads === 'zeros' ? 'BLOCK_MISCOMPARE' : 'BLOCK_OK']);
+      const copy = { operation: abi.OPERATION_COPY, length: MIB, segments: [[MIB, MIB]] } as const;
+      const results = machine.run(
+        { operation: abi.OPERATION_WRITE_UNCORRECTABLE, length: SIZE },
+        { operation: abi.OPERATION_VERIFY, length: SIZE },
+        copy,
+        { ...copy, segments: [[SIZE, MIB]] },
+        { ...compare, offset: SIZE },
+        { operation: abi.OPERATION_READ, length: 4096, segments: [[0, 4096]] },
+      );
+      const outside = 'BLOCK_OUT_OF_RANGE';
+      assert.deepEqual(results, ['BLOCK_OK', 'BLOCK_OK', 'BLOCK_OK', outside, outside, 'BLOCK_OK']);
+    });
+  }
+});
+
 test('it says that it keeps nothing', () => {
   const spec = { scheme: 'null', size: SIZE, blockSize: 512, readOnly: false } as const;
   const zeros = openBackend({ ...spec, reads: 'zeros' });
