@@ -4,6 +4,7 @@
  * either closed by the session or taken by the device.
  */
 import assert from 'node:assert/strict';
+import type { Random } from '../../support/random.ts';
 import { createLog, type Log } from '../../../host/log/log.ts';
 import {
   DeviceError,
@@ -187,4 +188,27 @@ export abstract class SessionFixture<E> {
       [...this.givenFds].sort((a, b) => a - b),
     );
   }
+}
+
+/** Up to three faults: bytes changed, fields at their limits, cut short, made longer. */
+export function damage(random: Random, payload: Buffer): Buffer {
+  let bytes = Buffer.from(payload);
+  for (let faults = random.between(0, 3); faults > 0; faults--) {
+    const field = bytes.length < 4 ? 0 : 4 * random.below(Math.floor(bytes.length / 4));
+    switch (random.below(4)) {
+      case 0:
+        if (bytes.length > 0) bytes[random.below(bytes.length)] = random.below(256);
+        break;
+      case 1:
+        if (bytes.length >= 4)
+          bytes.writeUInt32LE(random.pick([0, 1, 0x7fffffff, 0x80000000, 0xffffffff]), field);
+        break;
+      case 2:
+        bytes = bytes.subarray(0, random.below(bytes.length + 1));
+        break;
+      default:
+        bytes = Buffer.concat([bytes, Buffer.alloc(random.below(40), random.below(256))]);
+    }
+  }
+  return bytes;
 }

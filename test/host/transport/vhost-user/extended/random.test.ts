@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../../../support/random.ts';
-import { u32, u64 } from '../../fixture.ts';
+import { damage, u32, u64 } from '../../fixture.ts';
 import { entry, message, NEED_REPLY, table } from '../harness.ts';
 import { ALL_FEATURES, ExtendedFixture, MIB, slot } from './harness.ts';
 
@@ -41,29 +41,6 @@ const GOOD: readonly (readonly [request: number, payload: Buffer, fds: number])[
   [0x40d, NONE, 0],
   [0x40e, u64(0x3000n), 1],
 ];
-
-/** Up to three faults: bytes changed, fields at their limits, cut short, made longer. */
-function damage(random: Random, payload: Buffer): Buffer {
-  let bytes = Buffer.from(payload);
-  for (let faults = random.between(0, 3); faults > 0; faults--) {
-    const field = bytes.length < 4 ? 0 : 4 * random.below(Math.floor(bytes.length / 4));
-    switch (random.below(4)) {
-      case 0:
-        if (bytes.length > 0) bytes[random.below(bytes.length)] = random.below(256);
-        break;
-      case 1:
-        if (bytes.length >= 4)
-          bytes.writeUInt32LE(random.pick([0, 1, 0x7fffffff, 0x80000000, 0xffffffff]), field);
-        break;
-      case 2:
-        bytes = bytes.subarray(0, random.below(bytes.length + 1));
-        break;
-      default:
-        bytes = Buffer.concat([bytes, Buffer.alloc(random.below(40), random.below(256))]);
-    }
-  }
-  return bytes;
-}
 
 test('whatever comes, one answer each and no descriptor lost', () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
